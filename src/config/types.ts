@@ -1,0 +1,150 @@
+/** The resolved configuration: what the YAML, `--set` and the flags come to. Every command shares these sections. */
+
+/** A length that may differ per direction: `[height, width]`. */
+export type Size = readonly [height: number, width: number];
+
+/** The shape of one stack of transformer blocks. */
+export interface TransformerConfig {
+  /** Token width; a multiple of 4 (the position embedding) and of `heads`. */
+  readonly width: number;
+  /** Number of blocks, at least 1. */
+  readonly depth: number;
+  /** Attention heads. */
+  readonly heads: number;
+  /** Hidden width of the MLP over `width`; fractions are allowed when the product is a whole number. */
+  readonly mlpRatio: number;
+}
+
+/** `model:` */
+export interface ModelConfig {
+  /** Preset name the encoder came from, or "custom". */
+  readonly encoderName: string;
+  /** The blocks that see the kept patches. */
+  readonly encoder: TransformerConfig;
+  /** The blocks that see every position and predict the removed patches. */
+  readonly decoder: TransformerConfig;
+  /** Size of the images after cropping, in pixels; a multiple of `patchSize`. */
+  readonly imageSize: Size;
+  /** Size of a patch in pixels. */
+  readonly patchSize: Size;
+  /** 1 (grayscale), 3 (RGB) or 4 (RGB and alpha) for image files; the library takes any number. */
+  readonly channels: number;
+  /** Where mask tokens enter: `decoder` is MAE, `encoder` the ablation of the paper's table 1c. */
+  readonly maskTokens: "decoder" | "encoder";
+}
+
+/** `mask:` */
+export interface MaskConfig {
+  /** Share of patches removed, in (0, 1). */
+  readonly ratio: number;
+  /** Which patches are removed: any, a connected block, or three of each square of four. */
+  readonly sampling: "random" | "block" | "grid";
+}
+
+/** `target:` */
+export interface TargetConfig {
+  /** What the decoder predicts: the values of the removed pixels. */
+  readonly kind: "pixels";
+  /** Normalise each patch of the target by its own mean and deviation. */
+  readonly normalize: boolean;
+}
+
+/** `data.augment:` */
+export interface AugmentConfig {
+  /** Area of the random crop as a share of the image's: `[low, high]`; `[1, 1]` with `cropRatio` `[1, 1]` crops the largest square. */
+  readonly cropScale: readonly [number, number];
+  /** Aspect ratio (width over height) of the random crop before resizing: `[low, high]`. */
+  readonly cropRatio: readonly [number, number];
+  /** Mirror half of the images. */
+  readonly flip: boolean;
+}
+
+/** `data:` */
+export interface DataConfig {
+  /** Folder of images, searched recursively. */
+  readonly train: string;
+  /** What is done to an image each time it is drawn. */
+  readonly augment: AugmentConfig;
+  /** Data workers; `auto` is the number of cores, at most 8. */
+  readonly workers: number | "auto";
+  /** How often each image is drawn per epoch, each time cropped anew; `auto` is the least that fills one optimizer step. */
+  readonly repeat: number | "auto";
+  /** Whether the orientation tag of a JPEG, PNG or WebP is applied. */
+  readonly exif: "apply" | "ignore";
+  /** Per-channel mean of pixels in [0, 1]. */
+  readonly mean: readonly number[];
+  /** Per-channel standard deviation of pixels in [0, 1]. */
+  readonly std: readonly number[];
+}
+
+/** `optim:` */
+export interface OptimConfig {
+  /** Images per micro-batch. */
+  readonly batchSize: number;
+  /** Micro-batches per optimizer step. */
+  readonly accumulate: number;
+  /** Passes over the data, each image drawn `data.repeat` times. */
+  readonly epochs: number;
+  /** Epochs, fractions allowed, in which the learning rate rises linearly from 0. */
+  readonly warmupEpochs: number;
+  /** Base learning rate: lr = blr × batchSize × accumulate / 256, unless `lr` is given. */
+  readonly blr: number;
+  /** Learning rate itself; overrides `blr`. */
+  readonly lr: number | null;
+  /** Learning rate at the end of the half cosine. */
+  readonly minLr: number;
+  /** Decay rates of AdamW's first and second moment. */
+  readonly betas: readonly [number, number];
+  /** Added to the root of AdamW's second moment. */
+  readonly eps: number;
+  /** Decoupled weight decay, on everything but biases and other 1-D parameters. */
+  readonly weightDecay: number;
+  /** Largest global gradient norm; null is no clipping. */
+  readonly clipNorm: number | null;
+  /** Non-finite steps in a row that end the run. */
+  readonly maxBadSteps: number;
+}
+
+/** How often something happens: every so many optimizer steps, epochs or minutes. */
+export interface Interval {
+  /** How many of the unit; a whole number from 1. */
+  readonly every: number;
+  /** What is counted. */
+  readonly unit: "step" | "epoch" | "minute";
+}
+
+/** `run:` */
+export interface RunConfig {
+  /** Folder of the run: configuration, metrics, checkpoints, figures. */
+  readonly out: string;
+  /** Seed of every random number of the run; a whole number from 0 to 2^53 - 1. */
+  readonly seed: number;
+  /** Number format of weights and computation. */
+  readonly precision: "f32";
+  /** What computes; `auto` is WebGPU where there is an adapter, else the CPU fallback. */
+  readonly backend: "auto" | "webgpu" | "cpu";
+  /** Optimizer steps between two records of metrics. */
+  readonly logEvery: number;
+  /** How often a checkpoint is written. */
+  readonly checkpointEvery: Interval;
+  /** Checkpoints kept, newest first. */
+  readonly keep: number;
+  /** Images in the reconstruction figure; 0 draws none. */
+  readonly figureImages: number;
+}
+
+/** Everything `mae pretrain` needs. */
+export interface PretrainConfig {
+  /** The masked autoencoder. */
+  readonly model: ModelConfig;
+  /** Which patches are removed. */
+  readonly mask: MaskConfig;
+  /** What is predicted. */
+  readonly target: TargetConfig;
+  /** The images. */
+  readonly data: DataConfig;
+  /** Schedule and optimizer. */
+  readonly optim: OptimConfig;
+  /** Where and how it runs. */
+  readonly run: RunConfig;
+}

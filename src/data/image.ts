@@ -1,0 +1,43 @@
+/** Pixels in memory, and the error for files that hold none. */
+
+/** Channels that image files are read as: grayscale, RGB, or RGB and alpha. */
+export type Channels = 1 | 3 | 4;
+
+/** 8-bit pixels, `data[(y × width + x) × channels + channel]`. */
+export interface Image {
+  readonly data: Uint8Array;
+  readonly height: number;
+  readonly width: number;
+  /** 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha. */
+  readonly channels: number;
+}
+
+/** A rectangle of pixels. */
+export interface Box {
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** A file as its decoder gives it, before orientation and channels are settled. */
+export interface StoredImage extends Image {
+  /** EXIF orientation, 1 (upright) to 8. */
+  readonly orientation: number;
+}
+
+/** The bytes are no readable image; the message says why, in words that follow a file's name and a colon. */
+export class BrokenImageError extends Error {
+  override name = "BrokenImageError";
+}
+
+/** Most pixels that are decoded unless told otherwise: Pillow's limit against decompression bombs (twice 2^28 / 3). */
+export const MAX_PIXELS = 178_956_970;
+
+/** Throws {@linkcode BrokenImageError} when a header declares an empty image or one of more than `maxPixels`. */
+export function checkDeclaredSize(height: number, width: number, maxPixels: number): void {
+  if (height <= 0 || width <= 0) throw new BrokenImageError(`declares an empty size of ${width}x${height}`);
+  if (height * width > maxPixels) {
+    throw new BrokenImageError(`declares ${width}x${height} pixels, more than the limit of ${maxPixels}`);
+  }
+}

@@ -1,0 +1,34 @@
+/** Image decoders. No tfjs here: data workers load this file. */
+// libjpeg and libwebp as WebAssembly (jSquash): bit-equal to Pillow, sandboxed, no install script, no permission of their own.
+// The modules are taken without their wrappers because only they show the C library's warnings and can be restarted.
+// @ts-types="./jsquash.d.ts"
+export { default as startJpegDecoder } from "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js";
+// @ts-types="./jsquash.d.ts"
+export { default as startWebpDecoder } from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js";
+export type { Decoder, DecoderOptions } from "./jsquash.d.ts";
+// Only for four-colour JPEGs, which jSquash refuses.
+// @ts-types="./jpeg_js.d.ts"
+export { decode as decodeFourColorJpeg } from "npm:jpeg-js@0.4.4";
+// Native inflate and checksums for PNG: twice as fast as a JavaScript inflate, and bounded in what it unpacks.
+export { crc32, inflateSync } from "node:zlib";
+
+/**
+ * The JPEG decoder's WebAssembly where `deno bundle` embedded it, else undefined: Deno itself refuses imports of bytes
+ * without an unstable flag, and then the module finds the file in the npm cache.
+ */
+export async function embeddedJpegWasm(): Promise<Uint8Array | undefined> {
+  try {
+    return (await import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm", { with: { type: "bytes" } })).default;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The WebP decoder's WebAssembly, as {@linkcode embeddedJpegWasm}. */
+export async function embeddedWebpWasm(): Promise<Uint8Array | undefined> {
+  try {
+    return (await import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm", { with: { type: "bytes" } })).default;
+  } catch {
+    return undefined;
+  }
+}

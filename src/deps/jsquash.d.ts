@@ -1,0 +1,18 @@
+/** What an Emscripten decoder of jSquash may be given. */
+export interface DecoderOptions {
+  /** Its WebAssembly; without it the module fetches the file that lies beside its script. */
+  wasmBinary?: Uint8Array;
+  /** Receives each line that the C code writes to its standard error. */
+  printErr?: (line: string) => void;
+}
+
+/** One instance with a heap of its own. */
+export interface Decoder {
+  /** Decodes a file to RGBA; null, or a throw of any kind, when the C code refuses it. */
+  decode(bytes: Uint8Array, applyOrientation?: boolean): ImageData | null;
+  /** The heap; it grows and never shrinks. */
+  readonly HEAP8: Int8Array;
+}
+
+/** Starts an instance. */
+export default function start(options?: DecoderOptions): Promise<Decoder>;

@@ -1,0 +1,246 @@
+/** Reading and writing safetensors files. Format: https://github.com/huggingface/safetensors#format. */
+
+import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
+import {
+  type DataOf,
+  type Dtype,
+  holds,
+  itemSize,
+  type StoredTensor,
+  type TensorData,
+  tensorOf,
+} from "./dtypes.ts";
+import { replaceFile } from "./output_file.ts";
+import {
+  encodeHeader,
+  malformed,
+  parseHeader,
+  parseHeaderLength,
+  type SafetensorsHeader,
+  type TensorInfo,
+} from "./safetensors_header.ts";
+
+/** A tensor to write, with its data at hand. */
+export interface LoadedEntry {
+  /** Its name in the file. */
+  readonly name: string;
+  /** Element type. */
+  readonly dtype: Dtype;
+  /** Length of each dimension, outermost first. */
+  readonly shape: readonly number[];
+  /** As many elements as the shape says, in the typed array of `dtype`. */
+  readonly data: TensorData;
+}
+
+/** A tensor to write. Where `data` is a function it is called when the tensor's turn comes: one is held at a time. */
+export interface TensorEntry extends Omit<LoadedEntry, "data"> {
+  /** The elements, or a function that fetches them. */
+  readonly data: TensorData | (() => TensorData | Promise<TensorData>);
+}
+
+/** An open safetensors file, whose tensors are read one by one. Close it, or declare it with `using`. */
+export class SafetensorsFile implements SafetensorsHeader, Disposable {
+  /** The file's free text, by name. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** What the file holds, in the header's order. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly #file: Deno.FsFile;
+  readonly #dataStart: number;
+  #lastRead: Promise<unknown> = Promise.resolve();
+
+  /** Use `openSafetensors`. */
+  constructor(readonly path: string, file: Deno.FsFile, header: SafetensorsHeader, dataStart: number) {
+    this.metadata = header.metadata;
+    this.tensors = header.tensors;
+    this.#file = file;
+    this.#dataStart = dataStart;
+  }
+
+  /**
+   * Reads one tensor.
+   *
+   * @throws {InputError} where the file holds none of that name
+   * @throws {RunError} where the file can no longer be read, or the tensor does not fit in memory
+   */
+  read(name: string): Promise<StoredTensor> {
+    const info = this.tensors.get(name);
+    if (info === undefined) {
+      const hint = didYouMean(name, [...this.tensors.keys()]);
+      return Promise.reject(new InputError(`"${this.path}" holds no tensor "${name}"${hint}`));
+    }
+    // One read at a time: seeking and reading share the file's position.
+    const result = this.#lastRead.then(() => this.#read(info));
+    this.#lastRead = result.catch(() => {});
+    return result;
+  }
+
+  async #read({ dtype, shape, offset, byteLength }: TensorInfo): Promise<StoredTensor> {
+    try {
+      await this.#file.seek(this.#dataStart + offset, Deno.SeekMode.Start);
+      const bytes = await readUpTo(this.#file, byteLength);
+      if (bytes.length < byteLength) throw new Error("it has become shorter since it was opened");
+      return tensorOf(dtype, shape, bytes);
+    } catch (error) {
+      throw new RunError(`cannot read "${this.path}": ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.#file.close();
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Reads `length` bytes, or fewer where the file ends before. */
+async function readUpTo(file: Deno.FsFile, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  while (filled < length) {
+    const count = await file.read(bytes.subarray(filled));
+    if (count === null) return bytes.slice(0, filled);
+    filled += count;
+  }
+  return bytes;
+}
+
+/** Opens a regular file for reading; anything else (a folder, a pipe that would block) is an `InputError`. */
+async function openRegularFile(path: string): Promise<Deno.FsFile> {
+  try {
+    const { isFile, isDirectory } = await Deno.stat(path);
+    if (!isFile) throw new InputError(`"${path}" is ${isDirectory ? "a folder" : "not a regular file"}`);
+    return await Deno.open(path, { read: true });
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    if (error instanceof Deno.errors.NotFound) throw new InputError(`there is no file "${path}"`);
+    throw new InputError(`cannot read "${path}": ${messageOf(error)}`);
+  }
+}
+
+/**
+ * Opens a safetensors file and checks its header; no tensor is read yet.
+ *
+ * @throws {InputError} with one sentence where there is no such file or it is malformed
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  const file = await openRegularFile(path);
+  try {
+    const { size } = await file.stat();
+    const length = parseHeaderLength(await readUpTo(file, Math.min(8, size)), size, path);
+    const json = await readUpTo(file, length);
+    if (json.length < length) throw malformed(path, "it ends inside its header");
+    return new SafetensorsFile(path, file, parseHeader(json, size - 8 - length, path), 8 + length);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/**
+ * Reads all tensors of a safetensors file, or of its bytes (which are copied), in the header's order.
+ *
+ * @throws {InputError} with one sentence where there is no such file or it is malformed
+ * @throws {RunError} where the tensors cannot be read or do not fit in memory
+ */
+export async function readSafetensors(source: string | Uint8Array): Promise<Map<string, StoredTensor>> {
+  const tensors = new Map<string, StoredTensor>();
+  if (typeof source === "string") {
+    using file = await openSafetensors(source);
+    for (const name of file.tensors.keys()) tensors.set(name, await file.read(name));
+    return tensors;
+  }
+  const name = "bytes in memory";
+  const length = parseHeaderLength(source.subarray(0, 8), source.length, name);
+  const data = source.subarray(8 + length);
+  const header = parseHeader(source.subarray(8, 8 + length), data.length, name);
+  for (const [name, { dtype, shape, offset, byteLength }] of header.tensors) {
+    const bytes = new Uint8Array(data.subarray(offset, offset + byteLength)); // copied, so that it is aligned
+    tensors.set(name, tensorOf(dtype, shape, bytes));
+  }
+  return tensors;
+}
+
+/**
+ * The order of the tensors in the file and its header. Wide elements come first, so that every tensor is aligned
+ * although the format allows no gaps; otherwise the given order is kept.
+ */
+function layOut<Entry extends TensorEntry>(
+  entries: Iterable<Entry>,
+  metadata: Readonly<Record<string, string>>,
+): { ordered: Entry[]; header: SafetensorsHeader } {
+  const ordered = [...entries].sort((a, b) => itemSize(b.dtype) - itemSize(a.dtype));
+  const tensors = new Map<string, TensorInfo>();
+  let offset = 0;
+  for (const { name, dtype, shape } of ordered) {
+    if (name === "__metadata__" || !name.isWellFormed()) {
+      throw new Error(`Tensor name "${name}" is not allowed`);
+    }
+    if (tensors.has(name)) throw new Error(`Tensor name "${name}" is there twice`);
+    if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+      throw new Error(`Tensor "${name}" has the impossible shape [${shape}]`);
+    }
+    const byteLength = shape.reduce((count, size) => count * size, itemSize(dtype));
+    tensors.set(name, { dtype, shape: [...shape], offset, byteLength });
+    offset += byteLength;
+  }
+  if (!Number.isSafeInteger(offset)) throw new Error("The tensors take more than 2^53 bytes");
+  return { ordered, header: { metadata, tensors } };
+}
+
+/** The tensor's bytes, where they are what its type and shape say. */
+function bytesOf({ name, dtype, shape }: TensorEntry, data: TensorData): Uint8Array {
+  if (!holds(dtype, data)) {
+    throw new Error(`Tensor "${name}" is ${dtype}, but its data is ${data.constructor.name}`);
+  }
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (data.length !== count) {
+    throw new Error(`Tensor "${name}" has shape [${shape}], but ${data.length} elements`);
+  }
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/**
+ * Writes a safetensors file and replaces the old one atomically. Tensors are fetched and written one by one; equal
+ * tensors and metadata give equal bytes.
+ *
+ * @throws {Error} where names are not unique, or data does not match its type and shape
+ * @throws {RunError} where the file cannot be written
+ */
+export async function writeSafetensors(
+  path: string,
+  entries: Iterable<TensorEntry>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { ordered, header } = layOut(entries, metadata);
+  await replaceFile(path, async (put) => {
+    await put(encodeHeader(header));
+    for (const entry of ordered) {
+      const data = typeof entry.data === "function" ? await entry.data() : entry.data;
+      await put(bytesOf(entry, data));
+    }
+  });
+}
+
+/** The bytes of a safetensors file, for small ones. Throws `Error` as `writeSafetensors` does. */
+export function encodeSafetensors(
+  entries: Iterable<LoadedEntry>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const { ordered, header } = layOut(entries, metadata);
+  const head = encodeHeader(header);
+  let size = head.length;
+  for (const { byteLength } of header.tensors.values()) size += byteLength;
+  const bytes = new Uint8Array(size);
+  bytes.set(head);
+  let offset = head.length;
+  for (const entry of ordered) {
+    const part = bytesOf(entry, entry.data);
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}

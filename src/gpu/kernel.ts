@@ -1,0 +1,121 @@
+/**
+ * The launcher for our own WGSL. A kernel is recorded into the same command encoder as tfjs's own operations, so both
+ * stay in order; it may have several outputs, and it may change variables in place.
+ */
+import { tf, type WebGPUBackend } from "../deps/tfjs.ts";
+import { currentWebGpu } from "./runtime.ts";
+
+/** One compute program. Its bindings are, in order: inputs, outputs, in-place variables, then the uniform if any. */
+export interface KernelSource {
+  /** Unique name of the generated code: equal names mean equal code. */
+  readonly name: string;
+  /** WGSL with entry point `main`, all bindings in group 0. */
+  readonly code: string;
+}
+
+/** One run of a kernel. */
+export interface Launch {
+  readonly inputs: readonly tf.Tensor[];
+  /** Shapes of float32 tensors to make. */
+  readonly outputs?: readonly (readonly number[])[];
+  /** Tensors that the kernel reads and writes. */
+  readonly inPlace?: readonly tf.Tensor[];
+  /** Bytes of the uniform, a multiple of 16. */
+  readonly uniform?: ArrayBuffer;
+  readonly workgroups: readonly [number, number?, number?];
+}
+
+/** What the launcher needs of the backend beyond its declarations. */
+interface BackendInternals {
+  commandEncoder: GPUCommandEncoder | null;
+  computePassEncoder: GPUComputePassEncoder | null;
+  commandQueueOwnedIds: WeakSet<object>;
+  dispatchCountInPass: number;
+  uniformPendingDisposal: GPUBuffer[];
+}
+
+const pipelines = new WeakMap<GPUDevice, Map<string, GPUComputePipeline>>();
+
+function pipelineFor(device: GPUDevice, source: KernelSource): GPUComputePipeline {
+  let known = pipelines.get(device);
+  if (!known) pipelines.set(device, known = new Map());
+  let pipeline = known.get(source.name);
+  if (!pipeline) {
+    pipeline = device.createComputePipeline({
+      label: source.name,
+      layout: "auto",
+      compute: {
+        module: device.createShaderModule({ label: source.name, code: source.code }),
+        entryPoint: "main",
+      },
+    });
+    known.set(source.name, pipeline);
+  }
+  return pipeline;
+}
+
+/** Whether kernels can run: tensors live on a WebGPU device that this process opened. */
+export function kernelsAvailable(): boolean {
+  return currentWebGpu() !== null && tf.getBackend() === "webgpu";
+}
+
+/**
+ * Records one run of a kernel and returns its outputs. Nothing waits.
+ * @throws {DeviceError} when an output exceeds the device's limits, or the device has failed.
+ */
+export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
+  const gpu = currentWebGpu();
+  if (!gpu) throw new Error(`The kernel ${source.name} needs the WebGPU backend`);
+  const { backend, device } = gpu;
+  const internals = backend as unknown as BackendInternals;
+  const outputs = (run.outputs ?? []).map((shape) => backend.makeTensorInfo([...shape], "float32"));
+  const tensors: tf.TensorInfo[] = [...run.inputs, ...outputs, ...(run.inPlace ?? [])];
+  const entries: GPUBindGroupEntry[] = tensors.map((tensor, binding) => {
+    backend.uploadToGPU(tensor.dataId);
+    internals.commandQueueOwnedIds.add(tensor.dataId);
+    return {
+      binding,
+      resource: { buffer: backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer },
+    };
+  });
+  if (run.uniform) {
+    entries.push({ binding: entries.length, resource: { buffer: makeUniform(backend, run.uniform) } });
+  }
+  for (const variable of run.inPlace ?? []) backend.tensorMap.get(variable.dataId).values = null as never;
+
+  const pipeline = pipelineFor(device, source);
+  backend.ensureCommandEncoderReady();
+  internals.computePassEncoder ??= commandEncoder(internals).beginComputePass();
+  const pass = internals.computePassEncoder;
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+  pass.dispatchWorkgroups(run.workgroups[0], run.workgroups[1] ?? 1, run.workgroups[2] ?? 1);
+  internals.dispatchCountInPass++;
+  if (internals.dispatchCountInPass >= tf.env().getNumber("WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE")) {
+    backend.endComputePassEncoder();
+    backend.submitQueue();
+  }
+  return outputs.map((info) => tf.engine().makeTensorFromTensorInfo(info));
+}
+
+function commandEncoder(internals: BackendInternals): GPUCommandEncoder {
+  if (!internals.commandEncoder) throw new Error("tfjs made no command encoder");
+  return internals.commandEncoder;
+}
+
+function makeUniform(backend: WebGPUBackend, bytes: ArrayBuffer): GPUBuffer {
+  const buffer = backend.bufferManager.acquireBuffer(
+    bytes.byteLength,
+    GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  ) as unknown as GPUBuffer;
+  (backend.queue as unknown as GPUQueue).writeBuffer(buffer, 0, bytes);
+  (backend as unknown as BackendInternals).uniformPendingDisposal.push(buffer);
+  return buffer;
+}
+
+/** Workgroups that cover `threads` in a row, split over two dimensions where one is too short (65,535 at most). */
+export function coverThreads(threads: number, perWorkgroup: number): [number, number] {
+  const groups = Math.ceil(threads / perWorkgroup);
+  const limit = 65535;
+  return groups <= limit ? [Math.max(1, groups), 1] : [limit, Math.ceil(groups / limit)];
+}

@@ -1,0 +1,80 @@
+/** Multi-head self-attention (Vaswani et al. 2017) straight from the packed query-key-value product. */
+import { tf } from "../deps/tfjs.ts";
+import { differentiable } from "./operation.ts";
+
+/**
+ * softmax(q kᵀ / √d) v per head, heads side by side in the result.
+ * @param packed [N, T, 3 · heads · d], ordered query, key, value, then head, as PyTorch's `qkv` layers leave it
+ * @param heads any number that divides the width; d may be odd
+ * @returns [N, T, heads · d]
+ * @throws {RangeError} when the last dimension is not a multiple of 3 · heads
+ */
+export function attention(packed: tf.Tensor, heads: number): tf.Tensor {
+  const [images, tokens, packedWidth] = packed.shape;
+  if (packed.rank !== 3 || packedWidth % (3 * heads) !== 0) {
+    throw new RangeError(
+      `Attention with ${heads} heads was given [${packed.shape}]; the last size must be a multiple of ${
+        3 * heads
+      }`,
+    );
+  }
+  const headWidth = packedWidth / (3 * heads);
+  const scale = 1 / Math.sqrt(headWidth);
+  const sizes: Sizes = { images, tokens, heads, headWidth };
+
+  return differentiable([packed], () => {
+    const [q, k, v] = splitHeads(packed, sizes);
+    const weights = tf.softmax(batchedProduct(tf.mul(q, scale), k, "transposeRight")); // [N·h, T, T]
+    return {
+      value: joinHeads(batchedProduct(weights, v), sizes),
+      saved: [packed, weights],
+      gradients: (upstream, [packed, weights]) => {
+        const [q, k, v] = splitHeads(packed, sizes);
+        const dOut = takeHeads(upstream, sizes); // [N·h, T, d]
+        const dv = batchedProduct(weights, dOut, "transposeLeft");
+        const dWeights = batchedProduct(dOut, v, "transposeRight");
+        const along = tf.sum(tf.mul(dWeights, weights), 2, true);
+        const dScores = tf.mul(tf.mul(weights, tf.sub(dWeights, along)), scale);
+        const dq = batchedProduct(dScores, k);
+        const dk = batchedProduct(dScores, q, "transposeLeft");
+        return [packGradients(dq, dk, dv, sizes)];
+      },
+    };
+  });
+}
+
+interface Sizes {
+  readonly images: number;
+  readonly tokens: number;
+  readonly heads: number;
+  readonly headWidth: number;
+}
+
+/** [N, T, 3·h·d] → three of [N·h, T, d] */
+function splitHeads(packed: tf.Tensor, { images, tokens, heads, headWidth }: Sizes): tf.Tensor3D[] {
+  const apart = tf.transpose(tf.reshape(packed, [images, tokens, 3, heads, headWidth]), [2, 0, 3, 1, 4]);
+  return tf.split(tf.reshape(apart, [3 * images * heads, tokens, headWidth]) as tf.Tensor3D, 3, 0);
+}
+
+/** [N, T, h·d] → [N·h, T, d] */
+function takeHeads(x: tf.Tensor, { images, tokens, heads, headWidth }: Sizes): tf.Tensor3D {
+  const apart = tf.transpose(tf.reshape(x, [images, tokens, heads, headWidth]), [0, 2, 1, 3]);
+  return tf.reshape(apart, [images * heads, tokens, headWidth]);
+}
+
+/** [N·h, T, d] → [N, T, h·d] */
+function joinHeads(x: tf.Tensor, { images, tokens, heads, headWidth }: Sizes): tf.Tensor {
+  const together = tf.transpose(tf.reshape(x, [images, heads, tokens, headWidth]), [0, 2, 1, 3]);
+  return tf.reshape(together, [images, tokens, heads * headWidth]);
+}
+
+/** Three of [N·h, T, d] → [N, T, 3·h·d] */
+function packGradients(dq: tf.Tensor, dk: tf.Tensor, dv: tf.Tensor, sizes: Sizes): tf.Tensor {
+  const { images, tokens, heads, headWidth } = sizes;
+  const apart = tf.reshape(tf.concat([dq, dk, dv], 0), [3, images, heads, tokens, headWidth]);
+  return tf.reshape(tf.transpose(apart, [1, 3, 0, 2, 4]), [images, tokens, 3 * heads * headWidth]);
+}
+
+function batchedProduct(a: tf.Tensor, b: tf.Tensor, form?: "transposeLeft" | "transposeRight"): tf.Tensor {
+  return tf.matMul(a as tf.Tensor3D, b as tf.Tensor3D, form === "transposeLeft", form === "transposeRight");
+}

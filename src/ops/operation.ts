@@ -1,0 +1,67 @@
+/**
+ * The unit everything is made of: a differentiable function on tensors with a composed body (a few tfjs operations,
+ * which is the definition) and, where it pays, a kernel body (our own WGSL). This file decides which body runs.
+ */
+import { tf } from "../deps/tfjs.ts";
+import { kernelsAvailable } from "../gpu/kernel.ts";
+
+/** The two ways of computing an operation. */
+export type BodyName = "composed" | "kernel";
+
+/** An operation's bodies: equal signatures, equal values. */
+export interface Bodies<Body> {
+  readonly name: string;
+  readonly composed: Body;
+  readonly kernel?: Body;
+}
+
+let forced: BodyName | null = null;
+
+/** The body to run now: the kernel where there is one and the device can run it, else the composed one. */
+export function chooseBody<Body>(bodies: Bodies<Body>): Body {
+  if (bodies.kernel === undefined || forced === "composed" || !kernelsAvailable()) return bodies.composed;
+  return bodies.kernel;
+}
+
+/** Runs `work` with one body for every operation that has it: how tests and benchmarks compare the two. */
+export function withBody<Result>(body: BodyName, work: () => Result): Result {
+  const before = forced;
+  forced = body;
+  try {
+    return work();
+  } finally {
+    forced = before;
+  }
+}
+
+/** A forward result and how to go back from it. */
+export interface Differentiable {
+  readonly value: tf.Tensor;
+  /** Tensors to keep for the way back. */
+  readonly saved: readonly tf.Tensor[];
+  /** One gradient per input, from the gradient of the value and the saved tensors. */
+  readonly gradients: (upstream: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[];
+}
+
+/**
+ * Puts an operation on the gradient tape. Tensors that `forward` only captures get no gradient; what `gradients` needs
+ * must be in `saved`, because tfjs frees everything else that the forward pass made.
+ */
+export function differentiable<Output extends tf.Tensor = tf.Tensor>(
+  inputs: readonly tf.Tensor[],
+  forward: () => Differentiable,
+): Output {
+  const onTape = (...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const save = args[args.length - 1] as tf.GradSaveFunc;
+    const { value, saved, gradients } = forward();
+    save([...saved]);
+    return { value, gradFunc: (upstream: tf.Tensor, kept: tf.Tensor[]) => gradients(upstream, kept) };
+  };
+  return tf.customGrad(onTape as Parameters<typeof tf.customGrad>[0])(...inputs) as Output;
+}
+
+/** The same values under another shape, outside the tape: for use inside a body. */
+export function asMatrix(x: tf.Tensor): tf.Tensor2D {
+  const columns = x.shape[x.shape.length - 1];
+  return tf.reshape(x, [x.size / columns, columns]);
+}
