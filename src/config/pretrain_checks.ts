@@ -57,8 +57,10 @@ function checkTransformer(
     throw settings.conflict(
       fields.mlpRatio,
       mlpRatio,
-      `must make ${fields.width.key} ${width} times itself a whole number, not ${width * mlpRatio}; ` +
-        `the nearest that does is ${wholeRatio(width, mlpRatio)}`,
+      `gives ${
+        width * mlpRatio
+      } hidden units for ${fields.width.key} ${width}, which must be a whole number; ` +
+        `the nearest ratio that gives one is ${wholeRatio(width, mlpRatio)}`,
     );
   }
 }
@@ -115,19 +117,11 @@ function checkMask({ model, mask }: PretrainConfig, settings: Settings): void {
         (kept < 1 ? `it can be at most ${largestRatio(patches)}` : "it must be larger"),
     );
   }
-  if (mask.sampling !== "grid") return;
-  if (mask.ratio !== 0.75) {
+  if (mask.sampling === "grid" && mask.ratio !== 0.75) {
     throw settings.conflict(
       maskFields.ratio,
       mask.ratio,
       "must be 0.75 when mask.sampling is grid, which keeps one patch of four",
-    );
-  }
-  if (rows % 2 !== 0 || columns % 2 !== 0) {
-    throw settings.conflict(
-      maskFields.sampling,
-      mask.sampling,
-      `needs an even number of patches in both directions, not ${rows} x ${columns}; change model.image_size or model.patch_size`,
     );
   }
 }

@@ -18,7 +18,8 @@ export { crc32, inflateSync } from "node:zlib";
  */
 export async function embeddedJpegWasm(): Promise<Uint8Array | undefined> {
   try {
-    return (await import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm", { with: { type: "bytes" } })).default;
+    return (await import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm", { with: { type: "bytes" } }))
+      .default;
   } catch {
     return undefined;
   }
@@ -27,7 +28,8 @@ export async function embeddedJpegWasm(): Promise<Uint8Array | undefined> {
 /** The WebP decoder's WebAssembly, as {@linkcode embeddedJpegWasm}. */
 export async function embeddedWebpWasm(): Promise<Uint8Array | undefined> {
   try {
-    return (await import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm", { with: { type: "bytes" } })).default;
+    return (await import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.wasm", { with: { type: "bytes" } }))
+      .default;
   } catch {
     return undefined;
   }

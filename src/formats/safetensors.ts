@@ -1,15 +1,7 @@
 /** Reading and writing safetensors files. Format: https://github.com/huggingface/safetensors#format. */
 
 import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
-import {
-  type DataOf,
-  type Dtype,
-  holds,
-  itemSize,
-  type StoredTensor,
-  type TensorData,
-  tensorOf,
-} from "./dtypes.ts";
+import { type Dtype, holds, itemSize, type StoredTensor, type TensorData, tensorOf } from "./dtypes.ts";
 import { replaceFile } from "./output_file.ts";
 import {
   encodeHeader,

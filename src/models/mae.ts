@@ -1,6 +1,7 @@
 /** The masked autoencoder (paper section 3): an asymmetric encoder and decoder around random masking. */
 import { tf } from "../deps/tfjs.ts";
 import type { ModelConfig, Size, TransformerConfig } from "../config/types.ts";
+import type { StoredTensor } from "../formats/dtypes.ts";
 import { applyBlock, applyLinear, applyNorm, blockSpecs, linearSpecs, normSpecs } from "../nn/block.ts";
 import { normal, table, uniform, xavierUniform } from "../nn/initialize.ts";
 import {
@@ -12,7 +13,6 @@ import {
   type ParameterSpec,
   readParameters,
   type State,
-  type StateTensor,
 } from "../nn/parameters.ts";
 import { sineCosinePositions } from "../nn/position_embedding.ts";
 import { assembleTokens, replaceMasked, takeRows } from "../ops/gather_tokens.ts";
@@ -117,7 +117,7 @@ export class Mae {
   }
 
   /** Copies a checkpoint's values in. Throws `InputError` naming every misfit; then nothing has changed. */
-  loadState(state: ReadonlyMap<string, StateTensor>): void {
+  loadState(state: ReadonlyMap<string, StoredTensor>): void {
     loadParameters(this.parameters, state);
   }
 
@@ -184,6 +184,7 @@ export class Mae {
     const ids = everywhere ? null : masking.idsKeep;
     const positions = parameter(this.parameters, "pos_embed");
     let x: tf.Tensor = assembleTokens(tokens, parameter(this.parameters, "cls_token"), positions, ids);
+    trace("tokens", x);
     for (let i = 0; i < encoder.depth; i++) {
       x = applyBlock(this.parameters, `blocks.${i}`, encoder.heads, x);
       trace(`blocks.${i}`, x);
@@ -218,6 +219,12 @@ export class Mae {
 export function createMae(config: MaeConfig, { seed = 0 }: { seed?: number } = {}): Mae {
   const sizes = checkSizes(config);
   return new Mae(config, sizes, createParameters(maeSpecs(config, sizes, seed)));
+}
+
+/** Number of values in all parameters of a model, without making it. Throws `RangeError` as `createMae` does. */
+export function countParameters(config: MaeConfig): number {
+  return maeSpecs(config, checkSizes(config), 0)
+    .reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
 }
 
 function checkSizes(config: MaeConfig): Sizes {

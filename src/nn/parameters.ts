@@ -1,18 +1,11 @@
 /** Parameters under their official names, and moving them in and out of a model. */
 import { tf } from "../deps/tfjs.ts";
+import { type StoredTensor, toFloat32 } from "../formats/dtypes.ts";
 import { readTensors, writeVariable } from "../gpu/tensors.ts";
 import { InputError } from "../util/errors.ts";
 
-/** Where a value came from or goes to: the interface of a checkpoint's tensor. */
-export interface StateTensor {
-  readonly shape: readonly number[];
-  /** `"F32"` for everything this program writes. */
-  readonly dtype: string;
-  readonly data: ArrayLike<number>;
-}
-
 /** Values of every parameter by official name. */
-export type State = Map<string, StateTensor>;
+export type State = Map<string, StoredTensor>;
 
 /** Parameters of a model by official name, in the official order; fixed ones are not trainable. */
 export type Parameters = Map<string, tf.Variable>;
@@ -48,7 +41,7 @@ export function parameter(parameters: Parameters, name: string): tf.Variable {
  * Copies values into parameters. Nothing changes unless everything fits.
  * @throws {InputError} naming what is missing, unexpected or of another shape
  */
-export function loadParameters(parameters: Parameters, state: ReadonlyMap<string, StateTensor>): void {
+export function loadParameters(parameters: Parameters, state: ReadonlyMap<string, StoredTensor>): void {
   const problems: string[] = [];
   for (const [name, variable] of parameters) {
     const given = state.get(name);
@@ -65,7 +58,7 @@ export function loadParameters(parameters: Parameters, state: ReadonlyMap<string
     );
   }
   for (const [name, variable] of parameters) {
-    writeVariable(variable, Float32Array.from((state.get(name) as StateTensor).data));
+    writeVariable(variable, toFloat32(state.get(name) as StoredTensor));
   }
 }
 

@@ -1,6 +1,7 @@
 /** Multi-head self-attention (Vaswani et al. 2017) straight from the packed query-key-value product. */
 import { tf } from "../deps/tfjs.ts";
 import { differentiable } from "./operation.ts";
+import { softmaxGradientComposed } from "./softmax.ts";
 
 /**
  * softmax(q kᵀ / √d) v per head, heads side by side in the result.
@@ -33,8 +34,7 @@ export function attention(packed: tf.Tensor, heads: number): tf.Tensor {
         const dOut = takeHeads(upstream, sizes); // [N·h, T, d]
         const dv = batchedProduct(weights, dOut, "transposeLeft");
         const dWeights = batchedProduct(dOut, v, "transposeRight");
-        const along = tf.sum(tf.mul(dWeights, weights), 2, true);
-        const dScores = tf.mul(tf.mul(weights, tf.sub(dWeights, along)), scale);
+        const dScores = tf.mul(softmaxGradientComposed(weights, dWeights), scale);
         const dq = batchedProduct(dScores, k);
         const dk = batchedProduct(dScores, q, "transposeLeft");
         return [packGradients(dq, dk, dv, sizes)];

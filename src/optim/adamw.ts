@@ -1,11 +1,11 @@
 /** AdamW over a model's parameters: moments, accumulation over micro-batches, clipping, and skipping bad steps. */
 import { tf } from "../deps/tfjs.ts";
+import type { StoredTensor } from "../formats/dtypes.ts";
 import {
   loadParameters,
   type Parameters,
   readParameters,
   type State,
-  type StateTensor,
 } from "../nn/parameters.ts";
 import { type AdamWSettings, adamWUpdate } from "../ops/adamw.ts";
 import { controlSize, decideStep } from "../ops/step_control.ts";
@@ -119,7 +119,7 @@ export class AdamW {
   }
 
   /** Copies a saved state in. Throws `InputError` naming every misfit; then nothing has changed. */
-  loadState(state: ReadonlyMap<string, StateTensor>): void {
+  loadState(state: ReadonlyMap<string, StoredTensor>): void {
     loadParameters(this.variables, state);
   }
 

@@ -1,0 +1,40 @@
+/** Help, made from the tables of commands and flags. */
+
+import { type Command, commonFlags } from "./command.ts";
+import { columnsOf } from "./terminal.ts";
+
+/** Help of the whole program. */
+export function programHelp(commands: readonly Command[]): string {
+  return `mae: masked-autoencoder pre-training on WebGPU
+
+Usage: mae <command> [flags]
+
+Commands:
+${
+    columnsOf([...commands.map(({ name, summary }) => [name, summary]), [
+      "help",
+      "print the help of a command",
+    ]])
+  }
+
+Flags:
+${columnsOf([["--help", "print this help"], ["--version", "print the version"]])}
+
+"mae help COMMAND" and "mae COMMAND --help" say more about a command.`;
+}
+
+/** Help of one command. */
+export function commandHelp({ name, summary, flags, argument, details }: Command): string {
+  const rows = [...flags, ...commonFlags].map((flag) => {
+    const usage = flag.value === undefined ? `--${flag.name}` : `--${flag.name} ${flag.value}`;
+    return [usage, flag.help + (flag.repeatable ? "; may be repeated" : "")];
+  });
+  const parts = [
+    `mae ${name}: ${summary}`,
+    `Usage: mae ${name} [flags]${argument ? ` ${argument.name}` : ""}`,
+    ...(argument ? [`${argument.name} is ${argument.help}.`] : []),
+    `Flags:\n${columnsOf(rows)}`,
+    ...(details ? [details()] : []),
+  ];
+  return parts.join("\n\n");
+}

@@ -1,0 +1,78 @@
+/** The program: finds the command, runs it, and turns errors into a sentence and an exit code. */
+
+import project from "../../deno.json" with { type: "json" };
+import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
+import { type Command, parseArguments } from "./command.ts";
+import { doctor } from "./doctor.ts";
+import { commandHelp, programHelp } from "./help.ts";
+import { inspect } from "./inspect.ts";
+import { pretrain } from "./pretrain.ts";
+import { systemTerminal, type Terminal } from "./terminal.ts";
+
+/** Every command, in the order of help. */
+export const commands: readonly Command[] = [pretrain, inspect, doctor];
+
+/**
+ * Runs the program with its command-line arguments.
+ *
+ * @returns the exit code: 0 done, 1 failed while running, 2 wrong usage, 128 + n stopped by signal n
+ */
+export async function main(args: readonly string[], terminal: Terminal = systemTerminal()): Promise<number> {
+  try {
+    return await dispatch(args, terminal);
+  } catch (error) {
+    report(error, args.includes("--debug"), terminal);
+    return error instanceof InputError ? 2 : 1;
+  }
+}
+
+function dispatch(args: readonly string[], terminal: Terminal): number | Promise<number> {
+  const [first, ...rest] = args;
+  switch (first) {
+    case undefined:
+    case "--help":
+    case "-h":
+      terminal.print(programHelp(commands));
+      return 0;
+    case "--version":
+      terminal.print(`mae ${project.version}`);
+      return 0;
+    case "help":
+      return help(rest, terminal);
+  }
+  if (first.startsWith("-")) {
+    throw new InputError(
+      `Unknown flag ${first} before the command; see mae --help${didYouMean(first, ["--help", "--version"])}`,
+    );
+  }
+  const command = commandNamed(first);
+  const parsed = parseArguments(command, rest);
+  if (!parsed.has("help")) return command.run(parsed, terminal);
+  terminal.print(commandHelp(command));
+  return 0;
+}
+
+function help([name, ...extra]: readonly string[], terminal: Terminal): number {
+  if (extra.length > 0) throw new InputError(`Unexpected argument "${extra[0]}": mae help takes one command`);
+  terminal.print(name === undefined ? programHelp(commands) : commandHelp(commandNamed(name)));
+  return 0;
+}
+
+function commandNamed(name: string): Command {
+  const command = commands.find((command) => command.name === name);
+  if (command) return command;
+  const names = commands.map((command) => command.name);
+  throw new InputError(
+    `Unknown command "${name}": the commands are ${names.join(", ")} and help${
+      didYouMean(name, [...names, "help"])
+    }`,
+  );
+}
+
+/** Prints the sentence of an error, and where it came from only when that is asked for. */
+function report(error: unknown, debug: boolean, terminal: Terminal): void {
+  const expected = error instanceof InputError || error instanceof RunError;
+  const wayOut = expected || debug ? "" : "; run again with --debug to see where it came from";
+  terminal.printError(`mae: ${messageOf(error)}${wayOut}`);
+  if (debug) terminal.printError(Deno.inspect(error));
+}

@@ -1,0 +1,114 @@
+/** Showing a run's events: a bar that is redrawn on a terminal, plain lines elsewhere. */
+
+import type { PretrainEvent, StartEvent, StepEvent } from "../train/events.ts";
+import { count, duration, loss, percent, plural, rate } from "./format.ts";
+import { columnsOf, printable, type Terminal } from "./terminal.ts";
+
+/** Least time between two drawings of the bar, in milliseconds. */
+const REDRAW_AFTER = 100;
+const LONGEST_BAR = 30;
+const SHORTEST_BAR = 8;
+
+/** Prints the events of one run. */
+export class Progress {
+  readonly #terminal: Terminal;
+  readonly #quiet: boolean;
+  readonly #now: () => number;
+  #lastDrawn = -Infinity;
+  #lastStep: StepEvent | undefined;
+  #loggedStep: number | undefined;
+
+  /** `quiet` leaves only warnings; `now` is a clock in milliseconds. */
+  constructor(terminal: Terminal, quiet: boolean, now: () => number = () => performance.now()) {
+    this.#terminal = terminal;
+    this.#quiet = quiet;
+    this.#now = now;
+  }
+
+  /** Shows one event. */
+  show(event: PretrainEvent): void {
+    if (event.kind === "warning") return this.#terminal.printError(`Warning: ${printable(event.message)}`);
+    if (this.#quiet) return;
+    switch (event.kind) {
+      case "notice":
+        return this.#terminal.print(printable(event.message));
+      case "start":
+        return this.#terminal.print(`${startLines(event)}\n`);
+      case "checkpoint":
+        return this.#terminal.print(`Checkpoint of step ${event.step}: ${printable(event.path)}`);
+      case "log":
+        // The line is printed with the step's own event, which follows and knows the time left.
+        this.#loggedStep = event.record.step;
+        return;
+      case "step":
+        return this.#showStep(event);
+    }
+  }
+
+  /** Leaves the last state of the bar on the screen as a line. */
+  finish(): void {
+    if (this.#quiet || !this.#terminal.interactive || this.#lastStep === undefined) return;
+    this.#terminal.print(barLine(this.#lastStep, this.#terminal.columns(), this.#terminal.color));
+    this.#lastStep = undefined;
+  }
+
+  #showStep(event: StepEvent): void {
+    this.#lastStep = event;
+    if (!this.#terminal.interactive) {
+      if (this.#loggedStep === event.step) this.#terminal.print(plainLine(event));
+      return;
+    }
+    const now = this.#now();
+    if (now - this.#lastDrawn < REDRAW_AFTER) return;
+    this.#lastDrawn = now;
+    this.#terminal.showStatus(barLine(event, this.#terminal.columns(), this.#terminal.color));
+  }
+}
+
+function startLines(event: StartEvent): string {
+  const repeat = event.repeat === 1 ? "" : `, ${event.repeat} crops of each per epoch`;
+  const resumed = event.startStep === 0 ? "" : `, going on after step ${event.startStep}`;
+  return columnsOf([
+    ["device", printable(event.adapter)],
+    ["model", `${count(event.parameters)} parameters`],
+    ["data", `${plural(event.samples, "image")}${repeat}`],
+    ["steps", `${event.steps} of ${plural(event.images, "image")}, ${event.stepsPerEpoch} per epoch${resumed}`],
+    ["peak lr", event.learningRate.toExponential(2)],
+    ["run", printable(event.run)],
+  ]);
+}
+
+/** What both forms show after the position, most wanted first. */
+function facts(event: StepEvent): string[] {
+  return [
+    `loss ${loss(event.loss)}`,
+    `${duration(event.secondsLeft)} left`,
+    `${rate(event.imagesPerSecond)} images/s`,
+    `lr ${event.learningRate.toExponential(2)}`,
+    `epoch ${event.epoch.toFixed(2)}`,
+    `data wait ${percent(event.dataWait)}`,
+  ];
+}
+
+/** One line of a log: "step 20/120, loss 0.8312, 1 min 05 s left, …". */
+export function plainLine(event: StepEvent): string {
+  return [`step ${event.step}/${event.steps}`, ...facts(event)].join(", ");
+}
+
+/** The bar with as many facts as fit into `columns`. */
+export function barLine(event: StepEvent, columns: number, color: boolean): string {
+  const room = columns - 1; // a full last column would wrap
+  const head = `step ${event.step}/${event.steps}`;
+  let tail = "";
+  for (const fact of facts(event)) {
+    const longer = tail === "" ? fact : `${tail}, ${fact}`;
+    if (head.length + longer.length + 2 > room) break;
+    tail = longer;
+  }
+  const length = Math.min(LONGEST_BAR, room - head.length - tail.length - 4);
+  if (length < SHORTEST_BAR) return `${head}  ${tail}`.trimEnd().slice(0, Math.max(0, room));
+  const done = Math.round(length * event.step / event.steps);
+  const filled = "=".repeat(done);
+  const bar = color ? `\x1b[32m${filled}\x1b[0m` : filled;
+  return `${head} [${bar}${" ".repeat(length - done)}] ${tail}`;
+}

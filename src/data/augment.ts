@@ -1,0 +1,71 @@
+/** From a decoded image to the pixels of one training or evaluation example. */
+import type { AugmentConfig, Size } from "../config/types.ts";
+import { centerCropBox, coveringSize, type CropDraws, randomResizedCropBox } from "./crop.ts";
+import type { Image } from "./image.ts";
+import { resizeBicubic } from "./resize.ts";
+
+/** Mirrors pixels [height, width, channels] left to right, in place. */
+export function flipHorizontally(pixels: Uint8Array, [height, width]: Size, channels: number): void {
+  const rowLength = width * channels;
+  for (let y = 0; y < height; y++) {
+    for (let left = 0, right = width - 1; left < right; left++, right--) {
+      for (let c = 0; c < channels; c++) {
+        const a = y * rowLength + left * channels + c, b = y * rowLength + right * channels + c;
+        const held = pixels[a];
+        pixels[a] = pixels[b];
+        pixels[b] = held;
+      }
+    }
+  }
+}
+
+/**
+ * MAE's augmentation for pre-training: random resized crop (bicubic), then a flip of every other image.
+ * Draws, in order: those of the crop, then one for the flip. Pixels [height, width, channels], in `out` when given.
+ */
+export function augmentForTraining(
+  image: Image,
+  size: Size,
+  augment: AugmentConfig,
+  random: CropDraws,
+  out?: Uint8Array,
+): Uint8Array {
+  const box = randomResizedCropBox(image.height, image.width, augment, random);
+  const pixels = resizeBicubic(image, box, size, out);
+  if (augment.flip && random.uniform(0, 1) < 0.5) flipHorizontally(pixels, size, image.channels);
+  return pixels;
+}
+
+/** How much of the resized image's side an evaluation crop keeps: the official 224 of 256, and all of it above 224. */
+export function officialCropShare(size: Size): number {
+  return Math.max(...size) <= 224 ? 224 / 256 : 1;
+}
+
+/**
+ * The evaluation transform: resize so that the image covers `size / cropShare`, crop the centre. With
+ * `officialCropShare(size)` and a square size it is that of the official fine-tuning code; with 1, as much of the
+ * image as fits is seen. Pixels [height, width, channels], in `out` when given.
+ */
+export function transformForEvaluation(image: Image, size: Size, cropShare = 1, out?: Uint8Array): Uint8Array {
+  const cover = [Math.trunc(size[0] / cropShare), Math.trunc(size[1] / cropShare)] as const;
+  const resizedSize = coveringSize(image.height, image.width, cover);
+  const whole = { top: 0, left: 0, height: image.height, width: image.width };
+  const resized = resizeBicubic(image, whole, resizedSize);
+  const box = centerCropBox(resizedSize[0], resizedSize[1], size);
+  return copyBox(resized, resizedSize[1], image.channels, box, out);
+}
+
+function copyBox(
+  pixels: Uint8Array,
+  width: number,
+  channels: number,
+  box: { top: number; left: number; height: number; width: number },
+  out: Uint8Array = new Uint8Array(box.height * box.width * channels),
+): Uint8Array {
+  const rowLength = box.width * channels;
+  for (let y = 0; y < box.height; y++) {
+    const from = ((box.top + y) * width + box.left) * channels;
+    out.set(pixels.subarray(from, from + rowLength), y * rowLength);
+  }
+  return out;
+}

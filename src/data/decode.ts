@@ -1,0 +1,56 @@
+/** From a file's bytes to pixels. What a file holds is read from its first bytes, never from its name. */
+import { BrokenImageError, type Channels, type Image, MAX_PIXELS, type StoredImage } from "./image.ts";
+import { decodeJpeg } from "./jpeg.ts";
+import { turnUpright, withChannels } from "./pixels.ts";
+import { decodePng } from "./png.ts";
+import { decodeWebp } from "./webp.ts";
+
+/** How files are read. */
+export interface DecodeOptions {
+  /** Channels of the result. */
+  readonly channels: Channels;
+  /** Whether an EXIF orientation turns the image. Pillow, as torchvision uses it, ignores it. */
+  readonly exif: "apply" | "ignore";
+  /** Images that declare more pixels are refused before anything is decoded; default {@linkcode MAX_PIXELS}. */
+  readonly maxPixels?: number;
+}
+
+/** Formats that are recognised only to be named: offset and first letters. */
+const NAMED_FORMATS: readonly (readonly [name: string, offset: number, letters: string])[] = [
+  ["a GIF", 0, "GIF8"],
+  ["a BMP", 0, "BM"],
+  ["a TIFF", 0, "II*\0"],
+  ["a TIFF", 0, "MM\0*"],
+  ["a HEIC or AVIF image", 4, "ftyp"],
+  ["a JPEG 2000", 4, "jP  "],
+  ["a JPEG XL", 4, "JXL "],
+  ["a PDF", 0, "%PDF"],
+  ["a ZIP archive", 0, "PK\x03\x04"],
+  ["a web page", 0, "<!DOCTYPE"],
+  ["a web page", 0, "<html"],
+];
+
+function hasLetters(bytes: Uint8Array, offset: number, letters: string): boolean {
+  for (let i = 0; i < letters.length; i++) if (bytes[offset + i] !== letters.charCodeAt(i)) return false;
+  return true;
+}
+
+function decodeStored(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> | StoredImage {
+  if (bytes.length === 0) throw new BrokenImageError("the file is empty");
+  if (hasLetters(bytes, 0, "\xff\xd8\xff")) return decodeJpeg(bytes, maxPixels);
+  if (hasLetters(bytes, 0, "\x89PNG\r\n\x1a\n")) return decodePng(bytes, maxPixels);
+  if (hasLetters(bytes, 0, "RIFF") && hasLetters(bytes, 8, "WEBP")) return decodeWebp(bytes, maxPixels);
+  const named = NAMED_FORMATS.find(([, offset, letters]) => hasLetters(bytes, offset, letters));
+  throw new BrokenImageError(`${named?.[0] ?? "not an image"}; JPEG, PNG and WebP can be read`);
+}
+
+/**
+ * Decodes a JPEG, PNG or WebP file to 8-bit pixels with the channels asked for. `docs/data.md` says how each odd kind
+ * of image is treated. Throws {@linkcode BrokenImageError}, whose message is the reason, for everything that is no
+ * whole image.
+ */
+export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<Image> {
+  const stored = await decodeStored(bytes, options.maxPixels ?? MAX_PIXELS);
+  const image = withChannels(stored, options.channels);
+  return options.exif === "apply" ? turnUpright({ ...image, orientation: stored.orientation }) : image;
+}

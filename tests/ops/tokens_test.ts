@@ -1,0 +1,99 @@
+import { assertEquals, assertThrows } from "../deps.ts";
+import { tf } from "../../src/deps/tfjs.ts";
+import { readTensor } from "../../src/gpu/tensors.ts";
+import { assembleTokens, replaceMasked, takeRows } from "../../src/ops/gather_tokens.ts";
+import { linear } from "../../src/ops/linear.ts";
+import { layerNorm } from "../../src/ops/layer_norm.ts";
+import { attention } from "../../src/ops/attention.ts";
+import { maskFromNoise } from "../../src/ops/masking.ts";
+import { maskedPixelLoss } from "../../src/ops/pixel_loss.ts";
+import { addPositions, dropClassToken, scatterTokens } from "../../src/ops/scatter_tokens.ts";
+import { testOnBackends } from "../support/backends.ts";
+import { assertRelative, numericGradients, randomTensor, valueAndGradients } from "../support/compare.ts";
+import { Random } from "../../src/util/random.ts";
+
+/** Ragged sizes: 3 images, 7 patches of which 2 are kept, width 5. */
+const [images, length, width] = [3, 7, 5];
+const masking = () => maskFromNoise(new Random(1).uniformArray(images * length), images, length, 0.7);
+
+testOnBackends("takeRows() takes each image's own rows", async () => {
+  const rows = tf.reshape(tf.range(0, images * length * 2), [images, length, 2]);
+  const taken = await readTensor(takeRows(rows, tf.tensor2d([[6, 0], [1, 1], [3, 2]], [3, 2], "int32")));
+  assertEquals([...taken], [12, 13, 0, 1, 16, 17, 16, 17, 34, 35, 32, 33]);
+});
+
+const gradientCases: Record<string, () => [(...x: tf.Tensor[]) => tf.Tensor, tf.Tensor[]]> = {
+  assembleTokens: () => {
+    const { idsKeep, kept } = masking();
+    const positions = randomTensor([1, 1 + length, width], 3);
+    return [
+      (tokens, cls) => assembleTokens(tokens, cls, positions, idsKeep),
+      [randomTensor([images, kept, width], 4), randomTensor([1, 1, width], 5)],
+    ];
+  },
+  replaceMasked: () => {
+    const { mask } = masking();
+    return [
+      (tokens, token) => replaceMasked(tokens, token, mask),
+      [randomTensor([images, length, width], 4), randomTensor([1, 1, width], 5)],
+    ];
+  },
+  scatterTokens: () => {
+    const own = masking();
+    const positions = randomTensor([1, 1 + length, width], 3);
+    return [
+      (tokens, token) => scatterTokens(tokens, token, positions, own),
+      [randomTensor([images, 1 + own.kept, width], 4), randomTensor([1, 1, width], 5)],
+    ];
+  },
+  dropClassToken: () => [dropClassToken, [randomTensor([images, 1 + length, width], 4)]],
+  addPositions: () => {
+    const positions = randomTensor([1, length, width], 3);
+    return [(tokens) => addPositions(tokens, positions), [randomTensor([images, length, width], 4)]];
+  },
+  "linear with residual": () => [
+    (x, weight, bias, residual) => linear(x, weight, bias, { residual }),
+    [randomTensor([2, 3, 5], 1), randomTensor([7, 5], 2), randomTensor([7], 3), randomTensor([2, 3, 7], 4)],
+  ],
+  "linear with GELU": () => [
+    (x, weight, bias) => linear(x, weight, bias, { activation: "gelu" }),
+    [randomTensor([1, 3, 5], 1), randomTensor([7, 5], 2), randomTensor([7], 3)],
+  ],
+  "layerNorm of one row": () => [
+    (x, gain, bias) => layerNorm(x, gain, bias),
+    [randomTensor([1, 13], 1), randomTensor([13], 2), randomTensor([13], 3)],
+  ],
+  "attention with odd head width": () => [(x) => attention(x, 3), [randomTensor([1, 4, 45], 1)]],
+  "attention over one token": () => [(x) => attention(x, 2), [randomTensor([2, 1, 12], 1)]],
+  maskedPixelLoss: () => {
+    const { mask } = masking();
+    const patches = randomTensor([images, length, 6], 8);
+    return [(x) => maskedPixelLoss(x, patches, mask, true), [randomTensor([images, length, 6], 9)]];
+  },
+};
+
+for (const [name, makeCase] of Object.entries(gradientCases)) {
+  testOnBackends(`${name} has the gradients of its own finite differences`, async (runtime) => {
+    const [operation, inputs] = makeCase();
+    const value = operation(...inputs);
+    const upstream = randomTensor(value.shape, 77);
+    const { gradients } = await valueAndGradients(operation, inputs, upstream);
+    // On WebGPU every probe costs a readback, so there the CPU's analytic gradients are enough: see the golden tests.
+    if (runtime.backend === "cpu") {
+      const numeric = await numericGradients(operation, inputs, upstream);
+      gradients.forEach((gradient, i) => assertRelative(gradient, numeric[i], 5e-3, `${name}, input ${i}`));
+    } else gradients.forEach((gradient) => assertEquals(gradient.every(Number.isFinite), true));
+  });
+}
+
+testOnBackends("maskedPixelLoss() is NaN when nothing is removed, as the official code's", async () => {
+  const loss = maskedPixelLoss(tf.ones([1, 2, 3]), tf.ones([1, 2, 3]), tf.zeros([1, 2]), false);
+  assertEquals((await readTensor(loss))[0], NaN);
+});
+
+testOnBackends("operations refuse shapes that do not fit", () => {
+  assertThrows(() => linear(tf.zeros([2, 3]), tf.zeros([4, 5]), tf.zeros([4])), RangeError, "[2,3]");
+  assertThrows(() => layerNorm(tf.zeros([2, 3]), tf.zeros([4]), tf.zeros([4])), RangeError, "width 4");
+  assertThrows(() => attention(tf.zeros([1, 2, 10]), 3), RangeError, "multiple of 9");
+  return Promise.resolve();
+});
