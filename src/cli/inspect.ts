@@ -54,19 +54,29 @@ async function showFile(path: string, folder: string | null, terminal: Terminal)
       : architectureRows(architecture, config)),
     ...partRows(file.tensors),
     ...(state === null ? [] : stateRows(state)),
-    ...Object.entries(file.metadata).map(([name, value]) => [`metadata ${printable(name)}`, printable(value)]),
+    ...Object.entries(file.metadata).map((
+      [name, value],
+    ) => [`metadata ${printable(name)}`, printable(value)]),
   ];
   terminal.print(columnsOf(rows));
   if (config !== null) terminal.print(`\nConfiguration\n${indent(toYaml(config))}`);
   terminal.print(`\nTensors\n${columnsOf(tensorRows(file.tensors))}`);
 }
 
-/** State and configuration of a checkpoint, each null where it is missing. */
-async function storedState(folder: string): Promise<{ state: TrainState | null; config: PretrainConfig | null }> {
+/** State and configuration of a checkpoint, each null where it is missing; a configuration of another version is too. */
+async function storedState(
+  folder: string,
+): Promise<{ state: TrainState | null; config: PretrainConfig | null }> {
   const { readTrainState } = await import("../train/checkpoint.ts");
-  if (!await pathExists(joinPath(folder, "state.json"))) return { state: null, config: null };
+  const path = joinPath(folder, "state.json");
+  if (!await pathExists(path)) return { state: null, config: null };
   const state = await readTrainState(folder);
-  return { state, config: resolvePretrainConfig([{ origin: joinPath(folder, "state.json"), values: state.config }]) };
+  try {
+    return { state, config: resolvePretrainConfig([{ origin: path, values: state.config }]) };
+  } catch (error) {
+    if (error instanceof InputError) return { state, config: null };
+    throw error;
+  }
 }
 
 type Tensors = ReadonlyMap<string, TensorInfo>;
@@ -84,7 +94,9 @@ function totals(tensors: Tensors): string[][] {
   const values = valuesIn(infos);
   return [[
     "holds",
-    `${values.toLocaleString("en")} values (${count(values)}) in ${plural(infos.length, "tensor")}, ${formatBytes(bytes)}` +
+    `${values.toLocaleString("en")} values (${count(values)}) in ${plural(infos.length, "tensor")}, ${
+      formatBytes(bytes)
+    }` +
     (dtypes === "" ? "" : ` of ${dtypes}`),
   ]];
 }
@@ -108,7 +120,8 @@ function sizeText([height, width]: Size): string {
 
 function stackText({ width, depth, hidden }: StackSizes, heads: number | undefined): string {
   const attention = heads === undefined ? "" : `, ${plural(heads, "head")}`;
-  return `${plural(depth, "block")}, ${width} wide${attention}, MLP ${hidden} (ratio ${+(hidden / width).toFixed(4)})`;
+  return `${plural(depth, "block")}, ${width} wide${attention}, MLP ${hidden} (ratio ${+(hidden / width)
+    .toFixed(4)})`;
 }
 
 /** How many values belong to the encoder and to the decoder. */
@@ -121,7 +134,10 @@ function partRows(tensors: Tensors): string[][] {
 }
 
 function stateRows({ step, epoch, samples, seconds }: TrainState): string[][] {
-  return [["training", `step ${step}, epoch ${+epoch.toFixed(2)}, ${plural(samples, "image")}, ${duration(seconds)}`]];
+  return [[
+    "training",
+    `step ${step}, epoch ${+epoch.toFixed(2)}, ${plural(samples, "image")}, ${duration(seconds)}`,
+  ]];
 }
 
 function tensorRows(tensors: Tensors): string[][] {

@@ -26,7 +26,10 @@ const flags: readonly Flag[] = [
   { name: "batch-size", value: "N", key: "optim.batch_size", help: "images computed at once" },
   { name: "seed", value: "N", key: "run.seed", help: "seed of all random numbers" },
   { name: "backend", value: "NAME", key: "run.backend", help: "auto, webgpu or cpu" },
-  { name: "resume", help: "go on from the newest checkpoint of the run; its own configuration unless --config is given" },
+  {
+    name: "resume",
+    help: "go on from the newest checkpoint of the run; its own configuration unless --config is given",
+  },
   { name: "dry-run", help: "print the resolved configuration and stop" },
   { name: "quiet", help: "print only warnings and where the results are" },
 ];
@@ -58,7 +61,9 @@ export function pretrainCommand(train: PretrainJob): Command {
 }
 
 function details(): string {
-  const keys = configKeys().map(({ key, description, default: fallback }) => [key, `${description} [${fallback}]`]);
+  const keys = configKeys().map((
+    { key, description, default: fallback },
+  ) => [key, `${description} [${fallback}]`]);
   return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(keys)}
 
 Configurations that come with the program:
@@ -117,11 +122,14 @@ async function baseLayer(args: Arguments): Promise<ConfigLayer> {
   if (file !== undefined) return await readConfigLayer(file);
   const demo = await readConfigLayer(DEMO);
   if (!args.has("resume")) return demo;
-  const given = args.value("out") ?? args.values("set").findLast((set) => set.startsWith(OUT_SET))?.slice(OUT_SET.length);
+  const given = args.value("out") ??
+    args.values("set").findLast((set) => set.startsWith(OUT_SET))?.slice(OUT_SET.length);
   const stored = joinPath(given ?? resolvePretrainConfig([demo]).run.out, "config.yaml");
   if (await pathExists(stored)) return await readConfigLayer(stored);
   if (given === undefined) return demo;
-  throw new InputError(`--resume finds no ${stored}; give the folder of a run with --out, or a --config to start one`);
+  throw new InputError(
+    `--resume finds no ${stored}; give the folder of a run with --out, or a --config to start one`,
+  );
 }
 
 function summary({ run }: PretrainConfig, result: PretrainResult): string {

@@ -72,7 +72,10 @@ function startLines(event: StartEvent): string {
     ["device", printable(event.adapter)],
     ["model", `${count(event.parameters)} parameters`],
     ["data", `${plural(event.samples, "image")}${repeat}`],
-    ["steps", `${event.steps} of ${plural(event.images, "image")}, ${event.stepsPerEpoch} per epoch${resumed}`],
+    [
+      "steps",
+      `${event.steps} of ${plural(event.images, "image")}, ${event.stepsPerEpoch} per epoch${resumed}`,
+    ],
     ["peak lr", event.learningRate.toExponential(2)],
     ["run", printable(event.run)],
   ]);

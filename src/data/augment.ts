@@ -46,7 +46,12 @@ export function officialCropShare(size: Size): number {
  * `officialCropShare(size)` and a square size it is that of the official fine-tuning code; with 1, as much of the
  * image as fits is seen. Pixels [height, width, channels], in `out` when given.
  */
-export function transformForEvaluation(image: Image, size: Size, cropShare = 1, out?: Uint8Array): Uint8Array {
+export function transformForEvaluation(
+  image: Image,
+  size: Size,
+  cropShare = 1,
+  out?: Uint8Array,
+): Uint8Array {
   const cover = [Math.trunc(size[0] / cropShare), Math.trunc(size[1] / cropShare)] as const;
   const resizedSize = coveringSize(image.height, image.width, cover);
   const whole = { top: 0, left: 0, height: image.height, width: image.width };

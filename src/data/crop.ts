@@ -37,7 +37,12 @@ function drawSides(height: number, width: number, ranges: CropRanges, draws: Cro
 }
 
 /** A box of the given sides, placed at random. */
-function placeBox(height: number, width: number, sides: { height: number; width: number }, draws: CropDraws): Box {
+function placeBox(
+  height: number,
+  width: number,
+  sides: { height: number; width: number },
+  draws: CropDraws,
+): Box {
   const top = draws.integer(height - sides.height + 1);
   const left = draws.integer(width - sides.width + 1);
   return { top, left, ...sides };
@@ -60,7 +65,12 @@ function centralBox(height: number, width: number, [low, high]: readonly [number
  * The box of a random resized crop: ten tries for one that fits into the image, then the largest centred one
  * (torchvision `RandomResizedCrop.get_params`; draws in its order: area, ratio, then top and left once it fits).
  */
-export function randomResizedCropBox(height: number, width: number, ranges: CropRanges, draws: CropDraws): Box {
+export function randomResizedCropBox(
+  height: number,
+  width: number,
+  ranges: CropRanges,
+  draws: CropDraws,
+): Box {
   for (let attempt = 0; attempt < 10; attempt++) {
     const sides = drawSides(height, width, ranges, draws);
     if (sides.width > 0 && sides.width <= width && sides.height > 0 && sides.height <= height) {
@@ -74,7 +84,12 @@ export function randomResizedCropBox(height: number, width: number, ranges: Crop
  * The box of MAE's crop for linear probing: one try, sides cut to the image (facebookresearch/mae `util/crop.py`, after
  * TensorFlow's). A side that rounds to 0 becomes 1.
  */
-export function simpleRandomCropBox(height: number, width: number, ranges: CropRanges, draws: CropDraws): Box {
+export function simpleRandomCropBox(
+  height: number,
+  width: number,
+  ranges: CropRanges,
+  draws: CropDraws,
+): Box {
   const sides = drawSides(height, width, ranges, draws);
   return placeBox(height, width, {
     height: Math.max(1, Math.min(sides.height, height)),

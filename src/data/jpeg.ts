@@ -33,7 +33,11 @@ function standsAlone(marker: number): boolean {
 
 /** The position after the next marker (not stuffing, fill or restart) at or behind `from`; −1 if there is none. */
 function afterNextMarker(bytes: Uint8Array, from: number): number {
-  for (let at = bytes.indexOf(0xff, from); at >= 0 && at + 1 < bytes.length; at = bytes.indexOf(0xff, at + 1)) {
+  for (
+    let at = bytes.indexOf(0xff, from);
+    at >= 0 && at + 1 < bytes.length;
+    at = bytes.indexOf(0xff, at + 1)
+  ) {
     const marker = bytes[at + 1];
     if (marker !== 0x00 && marker !== 0xff && !standsAlone(marker)) return at + 2;
   }
@@ -83,7 +87,9 @@ export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<
   checkDeclaredSize(layout.height, layout.width, maxPixels);
   const image = layout.components === 4 ? decodeFourColors(bytes, layout) : await decodeByLibjpeg(bytes);
   if (image.height !== layout.height || image.width !== layout.width) {
-    throw new BrokenImageError(`the JPEG declares ${layout.width}x${layout.height}, holds ${image.width}x${image.height}`);
+    throw new BrokenImageError(
+      `the JPEG declares ${layout.width}x${layout.height}, holds ${image.width}x${image.height}`,
+    );
   }
   return { ...image, orientation: layout.orientation };
 }
@@ -103,13 +109,16 @@ async function decodeByLibjpeg(bytes: Uint8Array): Promise<Omit<StoredImage, "or
  */
 function decodeFourColors(bytes: Uint8Array, layout: Layout): Omit<StoredImage, "orientation"> {
   try {
-    const { data, height, width } = decodeFourColorJpeg(layout.hasAdobeSegment ? bytes : withAdobeSegment(bytes), {
-      useTArray: true,
-      formatAsRGBA: false,
-      tolerantDecoding: false,
-      maxResolutionInMP: Infinity, // checked before
-      maxMemoryUsageInMB: 2048,
-    });
+    const { data, height, width } = decodeFourColorJpeg(
+      layout.hasAdobeSegment ? bytes : withAdobeSegment(bytes),
+      {
+        useTArray: true,
+        formatAsRGBA: false,
+        tolerantDecoding: false,
+        maxResolutionInMP: Infinity, // checked before
+        maxMemoryUsageInMB: 2048,
+      },
+    );
     return { data, height, width, channels: 3 };
   } catch (error) {
     throw new BrokenImageError(`four-colour JPEG: ${messageOf(error)}`);
@@ -117,7 +126,20 @@ function decodeFourColors(bytes: Uint8Array, layout: Layout): Omit<StoredImage, 
 }
 
 function withAdobeSegment(bytes: Uint8Array): Uint8Array {
-  const segment = [0xff, Marker.app14, 0, 14, ...[..."Adobe"].map((letter) => letter.charCodeAt(0)), 0, 100, 0, 0, 0, 0, 0];
+  const segment = [
+    0xff,
+    Marker.app14,
+    0,
+    14,
+    ...[..."Adobe"].map((letter) => letter.charCodeAt(0)),
+    0,
+    100,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ];
   const out = new Uint8Array(bytes.length + segment.length);
   out.set([0xff, Marker.start, ...segment]);
   out.set(bytes.subarray(2), 2 + segment.length);

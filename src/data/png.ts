@@ -106,7 +106,12 @@ interface Pass {
 }
 
 /** Top, left, step down and step across of the passes of Adam7. */
-const ADAM7 = [[0, 0, 8, 8], [0, 4, 8, 8], [4, 0, 8, 4], [0, 2, 4, 4], [2, 0, 4, 2], [0, 1, 2, 2], [1, 0, 2, 1]] as const;
+const ADAM7 = [[0, 0, 8, 8], [0, 4, 8, 8], [4, 0, 8, 4], [0, 2, 4, 4], [2, 0, 4, 2], [0, 1, 2, 2], [
+  1,
+  0,
+  2,
+  1,
+]] as const;
 
 function passesOf({ height, width, interlaced }: PngHeader): Pass[] {
   return (interlaced ? ADAM7 : [[0, 0, 1, 1]]).map(([top, left, down, across]) => ({
@@ -138,7 +143,10 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): StoredImage {
   const { header, palette, transparency, exif, packed } = readChunks(bytes, maxPixels);
   const { height, width, depth, colorType } = header;
   const bitsPerPixel = samplesPerPixel(colorType) * depth;
-  const passes = passesOf(header).map((pass) => ({ ...pass, rowBytes: Math.ceil(pass.columns * bitsPerPixel / 8) }));
+  const passes = passesOf(header).map((pass) => ({
+    ...pass,
+    rowBytes: Math.ceil(pass.columns * bitsPerPixel / 8),
+  }));
   const raw = inflate(packed, passes.reduce((sum, { rows, rowBytes }) => sum + rows * (1 + rowBytes), 0));
   const writer = rowWriter(header, palette, transparency);
   const data = new Uint8Array(height * width * writer.channels);

@@ -23,7 +23,13 @@ const GRAY = 0, RGB = 2, PALETTE = 3, GRAY_ALPHA = 4;
 
 /** Samples stored for each pixel. */
 export function samplesPerPixel(colorType: number): number {
-  return colorType === GRAY || colorType === PALETTE ? 1 : colorType === GRAY_ALPHA ? 2 : colorType === RGB ? 3 : 4;
+  return colorType === GRAY || colorType === PALETTE
+    ? 1
+    : colorType === GRAY_ALPHA
+    ? 2
+    : colorType === RGB
+    ? 3
+    : 4;
 }
 
 /** Sample `i` of a row. */

@@ -44,11 +44,15 @@ export interface ItemFailure {
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
     const { size } = await Deno.stat(path);
-    if (size > MAX_FILE_BYTES) throw new BrokenImageError(`the file has ${size} bytes, more than any image needs`);
+    if (size > MAX_FILE_BYTES) {
+      throw new BrokenImageError(`the file has ${size} bytes, more than any image needs`);
+    }
     return await Deno.readFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new BrokenImageError("the file has vanished");
-    if (error instanceof Deno.errors.PermissionDenied) throw new BrokenImageError("the system denies reading the file");
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new BrokenImageError("the system denies reading the file");
+    }
     throw isReadFailure(error) ? new BrokenImageError(`the file cannot be read: ${error.message}`) : error;
   }
 }

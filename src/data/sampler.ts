@@ -45,7 +45,7 @@ export function planEpoch(
 /** The samples of an epoch in their order: a permutation of all images, each `repeat` times. */
 export function epochOrder(seed: number, epoch: number, samples: number, repeat: number): Uint32Array {
   const order = new Random(seed, Stream.order, epoch).permutation(samples * repeat);
-  if (repeat > 1) for (let i = 0; i < order.length; i++) order[i] %= samples;
+  if (repeat > 1) { for (let i = 0; i < order.length; i++) order[i] %= samples; }
   return order;
 }
 

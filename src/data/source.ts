@@ -27,7 +27,9 @@ function isImageName(name: string): boolean {
 
 /** `a.jpg, b.png and c.webp` for a list of words. */
 function inWords(words: readonly string[], last: string): string {
-  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${last} ${words[words.length - 1]}`;
+  return words.length < 2
+    ? words.join("")
+    : `${words.slice(0, -1).join(", ")} ${last} ${words[words.length - 1]}`;
 }
 
 /** Sorts by the bytes of the UTF-8 form, whatever the system's locale. */
@@ -114,14 +116,18 @@ export async function listImages(root: string): Promise<ImageSource> {
   const endings = inWords(IMAGE_EXTENSIONS.map((extension) => `.${extension}`), "or");
   try {
     if ((await Deno.stat(root)).isFile) {
-      if (!isImageName(root)) throw new InputError(`"${root}" is neither a folder nor a file that ends in ${endings}`);
+      if (!isImageName(root)) {
+        throw new InputError(`"${root}" is neither a folder nor a file that ends in ${endings}`);
+      }
       return { root: directoryOf(root), paths: [baseName(root)], others: 0 };
     }
     const walk: Walk = { root, paths: [], visited: new Set(), links: [], others: 0 };
     await walkFolder(walk, "", await Deno.realPath(root));
     await followLinks(walk);
     if (walk.paths.length > 0) return { root, paths: sortByBytes(walk.paths), others: walk.others };
-    const seen = walk.others === 0 ? "it holds no files" : `it holds ${walk.others} other file${walk.others === 1 ? "" : "s"}`;
+    const seen = walk.others === 0
+      ? "it holds no files"
+      : `it holds ${walk.others} other file${walk.others === 1 ? "" : "s"}`;
     throw new InputError(`There are no images under "${root}": ${seen}, and none that ends in ${endings}`);
   } catch (error) {
     throw error instanceof InputError ? error : await unreadable(root, error);

@@ -61,7 +61,10 @@ export class WasmDecoder {
 
   async #load(): Promise<Decoder> {
     try {
-      return await this.#start({ wasmBinary: await this.#wasm(), printErr: (line) => this.#lines.push(line) });
+      return await this.#start({
+        wasmBinary: await this.#wasm(),
+        printErr: (line) => this.#lines.push(line),
+      });
     } catch (error) {
       this.#running = undefined;
       const needs = "it must be readable in Deno's cache (--allow-read) or bundled";

@@ -45,7 +45,9 @@ function readChunks(bytes: Uint8Array): Chunk[] {
 /** The size that the first image chunk, or the canvas, declares. */
 function declaredSize(chunks: readonly Chunk[]): { height: number; width: number } {
   for (const { name, body } of chunks) {
-    if (name === "VP8X" && body.length >= 10) return { width: uint24(body, 4) + 1, height: uint24(body, 7) + 1 };
+    if (name === "VP8X" && body.length >= 10) {
+      return { width: uint24(body, 4) + 1, height: uint24(body, 7) + 1 };
+    }
     if (name === "VP8L" && body.length >= 5 && body[0] === 0x2f) {
       const bits = uint32(body, 1);
       return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };
@@ -79,7 +81,11 @@ function stillFile(chunks: readonly Chunk[], height: number, width: number): Uin
 }
 
 /** What is to be decoded: the file, or the first frame of an animation. */
-function firstFrame(bytes: Uint8Array, chunks: readonly Chunk[], canvas: { height: number; width: number }): Frame {
+function firstFrame(
+  bytes: Uint8Array,
+  chunks: readonly Chunk[],
+  canvas: { height: number; width: number },
+): Frame {
   const frame = chunks.find(({ name }) => name === "ANMF");
   if (frame === undefined) return { top: 0, left: 0, file: bytes };
   if (frame.body.length < 16) throw new BrokenImageError("truncated WebP frame");
@@ -108,7 +114,9 @@ function onCanvas(frame: Image, top: number, left: number, canvas: { height: num
  */
 export async function decodeWebp(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> {
   const end = 8 + uint32(bytes, 4);
-  if (end > bytes.length) throw new BrokenImageError(`truncated: the WebP declares ${end} bytes, the file has ${bytes.length}`);
+  if (end > bytes.length) {
+    throw new BrokenImageError(`truncated: the WebP declares ${end} bytes, the file has ${bytes.length}`);
+  }
   const file = bytes.subarray(0, end);
   const chunks = readChunks(file.subarray(12));
   const canvas = declaredSize(chunks);
@@ -117,8 +125,15 @@ export async function decodeWebp(bytes: Uint8Array, maxPixels: number): Promise<
   const { image } = await libwebp.decode(frame.file);
   if (image === null) throw new BrokenImageError("damaged WebP");
   const data = new Uint8Array(image.data.buffer, image.data.byteOffset, image.data.byteLength);
-  const picture = onCanvas({ data, height: image.height, width: image.width, channels: 4 }, frame.top, frame.left, canvas);
-  if (picture.height !== canvas.height || picture.width !== canvas.width) throw new BrokenImageError("damaged WebP");
+  const picture = onCanvas(
+    { data, height: image.height, width: image.width, channels: 4 },
+    frame.top,
+    frame.left,
+    canvas,
+  );
+  if (picture.height !== canvas.height || picture.width !== canvas.width) {
+    throw new BrokenImageError("damaged WebP");
+  }
   const exif = chunks.find(({ name }) => name === "EXIF");
   return { ...picture, orientation: exif === undefined ? 1 : readOrientation(exif.body) };
 }

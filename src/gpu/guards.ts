@@ -38,12 +38,13 @@ export class DeviceGuard {
 
   /**
    * Puts the guard in front of the backend's buffer pool.
+   * @param submit Sends recorded commands off, after which buffers of disposed tensors can be freed.
    * @param byteLimit Total GPU bytes allowed; allocations beyond it throw. Infinite by default: the driver decides.
    */
-  constructor(device: GPUDevice, backend: WebGPUBackend, byteLimit = Infinity) {
+  constructor(device: GPUDevice, backend: WebGPUBackend, submit: () => void, byteLimit = Infinity) {
     this.#device = device;
     this.#pool = backend.bufferManager as unknown as BufferPool;
-    this.#guardPool(byteLimit);
+    this.#guardPool(byteLimit, submit);
     device.addEventListener(
       "uncapturederror",
       (event) => this.#onError((event as GPUUncapturedErrorEvent).error),
@@ -59,7 +60,7 @@ export class DeviceGuard {
     });
   }
 
-  #guardPool(byteLimit: number): void {
+  #guardPool(byteLimit: number, submit: () => void): void {
     const pool = this.#pool;
     const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
     const cap = Math.min(Number(maxBufferSize), Number(maxStorageBufferBindingSize));
@@ -73,9 +74,11 @@ export class DeviceGuard {
           } for one buffer; ${howToLower}`,
         );
       }
-      const pooled = reuse !== false && (pool.freeBuffers.get(`${size}_${usage}`)?.length ?? 0) > 0;
-      if (!pooled && pool.numBytesAllocated + size > byteLimit) this.trim();
-      if (!pooled && pool.numBytesAllocated + size > byteLimit) {
+      const spare = () => reuse !== false && (pool.freeBuffers.get(`${size}_${usage}`)?.length ?? 0) > 0;
+      const tooMuch = () => !spare() && pool.numBytesAllocated + size > byteLimit;
+      if (tooMuch()) submit();
+      if (tooMuch()) this.trim();
+      if (tooMuch()) {
         throw new DeviceError(
           `A tensor of ${formatBytes(size)} does not fit: ${formatBytes(pool.numBytesAllocated)} of ${
             formatBytes(byteLimit)

@@ -72,7 +72,6 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   const tensors: tf.TensorInfo[] = [...run.inputs, ...outputs, ...(run.inPlace ?? [])];
   const entries: GPUBindGroupEntry[] = tensors.map((tensor, binding) => {
     backend.uploadToGPU(tensor.dataId);
-    internals.commandQueueOwnedIds.add(tensor.dataId);
     return {
       binding,
       resource: { buffer: backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer },
@@ -83,6 +82,8 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   }
   for (const variable of run.inPlace ?? []) backend.tensorMap.get(variable.dataId).values = null as never;
 
+  // Only now: making a buffer may submit, and what is submitted owns nothing any more.
+  for (const tensor of tensors) internals.commandQueueOwnedIds.add(tensor.dataId);
   const pipeline = pipelineFor(device, source);
   backend.ensureCommandEncoderReady();
   internals.computePassEncoder ??= commandEncoder(internals).beginComputePass();

@@ -83,7 +83,7 @@ async function openWebGpu(adapter: GPUAdapter, options: RuntimeOptions): Promise
     device as unknown as ConstructorParameters<typeof WebGPUBackend>[0],
     adapter.info as unknown as ConstructorParameters<typeof WebGPUBackend>[1],
   );
-  const guard = new DeviceGuard(device, backend, options.byteLimit);
+  const guard = new DeviceGuard(device, backend, () => submitPending(backend), options.byteLimit);
   // Kernels are registered for the name "webgpu", so the factory of that name is replaced: tfjs's own asks for
   // default limits and mistypes a feature.
   if (tf.findBackendFactory("webgpu")) tf.removeBackend("webgpu");

@@ -1,0 +1,251 @@
+/**
+ * The stream of training batches: decoded, cropped and flipped images in the order of the sampler, made ahead of time
+ * in workers.
+ */
+import { RunError } from "../util/errors.ts";
+import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
+import type { Item, ItemFailure, RenderSettings } from "./render.ts";
+import { epochOrder, type EpochPlan, placeOf, planEpoch, substituteSample } from "./sampler.ts";
+import { type ImageSource, pathOfSample } from "./source.ts";
+
+/** What a loader needs to know. */
+export interface LoaderOptions extends RenderSettings {
+  readonly source: ImageSource;
+  /** Images of a micro-batch. */
+  readonly batchSize: number;
+  /** Micro-batches of an optimizer step. */
+  readonly accumulate: number;
+  /** How often each image is drawn per epoch; `auto` is the least that fills one step. */
+  readonly repeat: number | "auto";
+  /** Data workers; `auto` is the number of cores, at most 8; 0 works in this thread when a batch is asked for. */
+  readonly workers: number | "auto";
+  /** Optimizer step to begin with, for resuming. */
+  readonly startStep?: number;
+  /** The worker's module, where it does not lie beside the loader's. */
+  readonly workerUrl?: URL | string;
+  /** Called once for each broken file, when it is met. */
+  readonly onBroken?: (file: BrokenFile) => void;
+}
+
+/** A file that could not be read as an image. */
+export interface BrokenFile {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** One micro-batch. */
+export interface ImageBatch {
+  /**
+   * Pixels [batchSize, height, width, channels] in shared memory. Valid until `next` is called for the second time
+   * after the call that gave this batch; then the memory is written anew.
+   */
+  readonly pixels: Uint8Array;
+  /** The sample that each image was made of, after broken ones were replaced. */
+  readonly indices: Uint32Array;
+  readonly epoch: number;
+  /** The optimizer step it belongs to, counted from the start of the run. */
+  readonly step: number;
+}
+
+/** A source of batches without end; who asks decides when it is enough. */
+export interface Loader {
+  /** Images in the data set. */
+  readonly samples: number;
+  /** How often each is drawn per epoch. */
+  readonly repeat: number;
+  readonly stepsPerEpoch: number;
+  /** Broken files met so far, each once, in the order they were met. */
+  readonly broken: readonly BrokenFile[];
+  /** Seconds that calls of `next` have waited, all together. */
+  readonly waitSeconds: number;
+  /** The next micro-batch. Throws `RunError` when every file is broken, a worker crashed, or the loader is closed. */
+  next(): Promise<ImageBatch>;
+  /** Ends the workers. A call of `next` under way rejects. */
+  close(): Promise<void>;
+}
+
+/** Batches lent out at a time: the newest and the one before it. */
+const LENT = 2;
+
+/** Most bytes of batches made ahead, as long as two fit. */
+const AHEAD_BYTES = 2 ** 28;
+
+/** The number of workers that `auto` stands for. */
+export function automaticWorkers(): number {
+  return Math.max(1, Math.min(8, navigator.hardwareConcurrency));
+}
+
+/** How many batches are made ahead: enough to keep all workers busy, and to bridge a slow step. */
+function batchesAhead(batchSize: number, batchBytes: number, workers: number): number {
+  const wanted = Math.max(4, Math.ceil(4 * workers / batchSize));
+  return Math.max(2, Math.min(wanted, Math.floor(AHEAD_BYTES / batchBytes)));
+}
+
+/** What workers are told; only this may be sent to another thread. */
+function renderSettings({ imageSize, channels, exif, augment, seed }: LoaderOptions): RenderSettings {
+  return { imageSize, channels, exif, augment, seed };
+}
+
+/** A batch with the memory it lies in. */
+interface FilledBuffer {
+  readonly batch: ImageBatch;
+  readonly buffer: SharedArrayBuffer;
+}
+
+class ShuffledLoader implements Loader {
+  readonly broken: BrokenFile[] = [];
+  waitSeconds = 0;
+  readonly #options: LoaderOptions;
+  readonly #plan: EpochPlan;
+  readonly #renderer: Renderer;
+  /** Batches made before they are asked for. */
+  readonly #ahead: number;
+  readonly #free: SharedArrayBuffer[] = [];
+  /** Batches under way or done, oldest first. */
+  readonly #queue: Promise<FilledBuffer>[] = [];
+  readonly #lent: SharedArrayBuffer[] = [];
+  readonly #brokenSamples = new Set<number>();
+  #order: { epoch: number; samples: Uint32Array } | undefined;
+  #nextMicroBatch: number;
+  #failure: Error | undefined;
+
+  constructor(options: LoaderOptions, plan: EpochPlan) {
+    const { batchSize, imageSize, channels, startStep = 0 } = options;
+    const workers = options.workers === "auto" ? automaticWorkers() : options.workers;
+    const bytes = batchSize * imageSize[0] * imageSize[1] * channels;
+    this.#options = options;
+    this.#plan = plan;
+    this.#nextMicroBatch = startStep * options.accumulate;
+    this.#renderer = workers === 0
+      ? inlineRenderer(renderSettings(options))
+      : new WorkerPool(renderSettings(options), workers, options.workerUrl);
+    this.#ahead = workers === 0 ? 0 : batchesAhead(batchSize, bytes, workers);
+    for (let i = 0; i < Math.max(1, this.#ahead) + LENT; i++) this.#free.push(new SharedArrayBuffer(bytes));
+    this.#startBatches(this.#ahead);
+  }
+
+  get samples(): number {
+    return this.#plan.samples;
+  }
+
+  get repeat(): number {
+    return this.#plan.repeat;
+  }
+
+  get stepsPerEpoch(): number {
+    return this.#plan.stepsPerEpoch;
+  }
+
+  async next(): Promise<ImageBatch> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const started = performance.now();
+    if (this.#lent.length === LENT) this.#free.push(...this.#lent.splice(0, 1));
+    this.#startBatches(Math.max(1, this.#ahead));
+    try {
+      const { batch, buffer } = await this.#queue[0];
+      this.#queue.shift();
+      this.#lent.push(buffer);
+      this.#startBatches(this.#ahead);
+      return batch;
+    } catch (error) {
+      this.#failure ??= error instanceof Error ? error : new RunError(String(error));
+      throw error;
+    } finally {
+      this.waitSeconds += (performance.now() - started) / 1000;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#failure ??= new RunError("The data loader is closed");
+    this.#renderer.close();
+    return Promise.resolve();
+  }
+
+  /** Starts batches until `count` are under way or done. */
+  #startBatches(count: number): void {
+    while (this.#queue.length < count) {
+      const buffer = this.#free.pop();
+      if (buffer === undefined) {
+        throw new RunError("The data loader's next() was called again before it had answered");
+      }
+      const filled = this.#fill(this.#nextMicroBatch++, buffer);
+      filled.catch(() => {}); // the `next` that comes to it throws it
+      this.#queue.push(filled);
+    }
+  }
+
+  /** Makes a micro-batch; files that turn out broken are replaced until every slot is filled. */
+  async #fill(microBatch: number, buffer: SharedArrayBuffer): Promise<FilledBuffer> {
+    const { batchSize } = this.#options;
+    const { epoch, step, firstPosition } = placeOf(microBatch, this.#plan);
+    const order = this.#epochOrder(epoch);
+    const indices = order.slice(firstPosition, firstPosition + batchSize);
+    const attempts = new Uint32Array(batchSize);
+    let slots = Array.from(indices.keys());
+    while (slots.length > 0) {
+      const items = slots.map((slot): Item => {
+        const position = firstPosition + slot;
+        this.#replaceBroken(epoch, position, slot, indices, attempts);
+        return { slot, position, path: pathOfSample(this.#options.source, indices[slot]) };
+      });
+      const failures = await this.#renderer.render(buffer, epoch, items);
+      for (const failure of failures) this.#noteBroken(indices[failure.slot], failure);
+      slots = failures.map(({ slot }) => slot);
+    }
+    return { batch: { pixels: new Uint8Array(buffer), indices, epoch, step }, buffer };
+  }
+
+  #epochOrder(epoch: number): Uint32Array {
+    if (this.#order?.epoch !== epoch) {
+      const samples = epochOrder(this.#options.seed, epoch, this.#plan.samples, this.#plan.repeat);
+      this.#order = { epoch, samples };
+    }
+    return this.#order.samples;
+  }
+
+  /**
+   * While a slot's sample is known to be broken, puts the next substitute in its place. Which files were known before
+   * does not matter: the chain of substitutes of a position is always the same, and so is the first sound one in it.
+   */
+  #replaceBroken(
+    epoch: number,
+    position: number,
+    slot: number,
+    indices: Uint32Array,
+    attempts: Uint32Array,
+  ): void {
+    const { samples } = this.#plan;
+    while (this.#brokenSamples.has(indices[slot])) {
+      if (this.#brokenSamples.size === samples) throw this.#nothingReadable();
+      attempts[slot]++;
+      indices[slot] = substituteSample(this.#options.seed, epoch, position, attempts[slot], samples);
+    }
+  }
+
+  #noteBroken(sample: number, { reason }: ItemFailure): void {
+    if (this.#brokenSamples.has(sample)) return;
+    this.#brokenSamples.add(sample);
+    const file = { path: pathOfSample(this.#options.source, sample), reason };
+    this.broken.push(file);
+    this.#options.onBroken?.(file);
+  }
+
+  #nothingReadable(): RunError {
+    const { root, paths } = this.#options.source;
+    const files = paths.length === 1 ? "The only image file" : `None of the ${paths.length} image files`;
+    const first = this.broken.slice(0, 3).map(({ path, reason }) => `${path}: ${reason}`).join("; ");
+    return new RunError(`${files} under "${root}" can${paths.length === 1 ? "not" : ""} be read (${first})`);
+  }
+}
+
+/**
+ * Opens a stream of training batches. Throws `InputError` when the data set, repeated as told, does not fill one
+ * optimizer step.
+ */
+export function openLoader(options: LoaderOptions): Promise<Loader> {
+  const { source, repeat, batchSize, accumulate } = options;
+  // async so that sources to come (archives, URLs) can be opened here
+  return Promise.resolve().then(() =>
+    new ShuffledLoader(options, planEpoch(source.paths.length, repeat, batchSize, accumulate))
+  );
+}
