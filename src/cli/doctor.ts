@@ -92,10 +92,7 @@ function adapterRows(adapter: AdapterReport): string[][] {
       "name",
       printable(adapter.description) + (adapter.software ? " (software: it computes on the CPU)" : ""),
     ],
-    [
-      "vendor",
-      [adapter.vendor, adapter.architecture].filter((part) => part !== "").map(printable).join(", "),
-    ],
+    ["vendor", printable(vendors[adapter.vendor] ?? adapter.vendor)],
     ...optionalFeatures.map((name) => [name, adapter.features.includes(name) ? "yes" : "no"]),
     ["subgroup size", smallest === largest ? String(smallest) : `${smallest} to ${largest}`],
     ...Object.entries(limits).map(([name, value]) => [name, limitText(name as LimitName, value)]),
@@ -103,10 +100,21 @@ function adapterRows(adapter: AdapterReport): string[][] {
 }
 
 function limitText(name: LimitName, value: number): string {
-  const inBytes = name === "maxBufferSize" || name === "maxStorageBufferBindingSize" ||
-    name === "maxComputeWorkgroupStorageSize";
-  return inBytes ? formatBytes(value) : value.toLocaleString("en");
+  if (name === "maxBufferSize" || name === "maxStorageBufferBindingSize") return formatBytes(value);
+  return value.toLocaleString("en") + (name === "maxComputeWorkgroupStorageSize" ? " bytes" : "");
 }
+
+/** Vendors by their PCI identifier or, for Mesa, its Vulkan identifier; wgpu reports the number in decimal. */
+const vendors: Readonly<Record<string, string>> = {
+  [0x1002]: "AMD",
+  [0x106b]: "Apple",
+  [0x10de]: "NVIDIA",
+  [0x13b5]: "Arm",
+  [0x1414]: "Microsoft",
+  [0x5143]: "Qualcomm",
+  [0x8086]: "Intel",
+  [0x10005]: "Mesa",
+};
 
 function verdict(adapter: AdapterReport | null, failed: boolean): string {
   const install = driverAdvice(detectSystem());

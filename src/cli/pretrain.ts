@@ -63,7 +63,7 @@ export function pretrainCommand(train: PretrainJob): Command {
 function details(): string {
   const keys = configKeys().map((
     { key, description, default: fallback },
-  ) => [key, `${description} [${fallback}]`]);
+  ) => [key, `${description} (${fallback})`]);
   return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(keys)}
 
 Configurations that come with the program:

@@ -21,7 +21,7 @@ import type { DataConfig, ModelConfig, OptimConfig, PretrainConfig } from "./typ
 
 const fields: readonly Field<unknown>[] = [
   presetField,
-  ...[encoderFields, modelFields, decoderFields, maskFields, targetFields, augmentFields, dataFields]
+  ...[encoderFields, modelFields, decoderFields, maskFields, targetFields, dataFields, augmentFields]
     .flatMap((table): Field<unknown>[] => Object.values(table)),
   ...Object.values(optimFields),
   ...Object.values(runFields),

@@ -126,9 +126,11 @@ function checkMask({ model, mask }: PretrainConfig, settings: Settings): void {
   }
 }
 
-/** The largest ratio, to four decimals, at which one of the patches is kept. */
+/** The largest ratio, to four decimals, at which one of the patches is kept: 0.8999 of 10, as 10 (1 - 0.9) is below 1. */
 function largestRatio(patches: number): number {
-  return Math.floor((1 - 1 / patches) * 1e4) / 1e4;
+  let tenThousandths = Math.floor((1 - 1 / patches) * 1e4);
+  while (patches * (1 - tenThousandths / 1e4) < 1) tenThousandths--;
+  return tenThousandths / 1e4;
 }
 
 function checkStatistics({ model, data }: PretrainConfig, settings: Settings): void {

@@ -63,7 +63,7 @@ export const decoderFields = {
   ),
 };
 
-const channels: Kind<number> = oneOf(1, 3, 4);
+const channels: Kind<1 | 3 | 4> = oneOf(1, 3, 4);
 
 /** The rest of `model:`. */
 export const modelFields = {
@@ -108,12 +108,15 @@ export const augmentFields = {
     [0.2, 1],
     "area of the random crop as a share of the image's",
   ),
-  cropRatio: field(
-    "data.augment.crop_ratio",
-    pair({ above: 0, to: 1000 }, true),
-    [3 / 4, 4 / 3],
-    "width over height of the random crop before it is resized",
-  ),
+  cropRatio: {
+    ...field(
+      "data.augment.crop_ratio",
+      pair({ above: 0, to: 1000 }, true),
+      [3 / 4, 4 / 3],
+      "width over height of the random crop before it is resized",
+    ),
+    fallbackText: "[3/4, 4/3]",
+  },
   flip: field("data.augment.flip", truth(), true, "mirror half of the images"),
 };
 
@@ -166,7 +169,7 @@ export const optimFields = {
   warmupEpochs: derived(
     "optim.warmup_epochs",
     number({ from: 0, to: many }),
-    "a twentieth of the epochs, at most 40",
+    "a twentieth of epochs, at most 40",
     "epochs in which the learning rate rises from 0",
   ),
   blr: field(

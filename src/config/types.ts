@@ -28,7 +28,7 @@ export interface ModelConfig {
   /** Size of a patch in pixels. */
   readonly patchSize: Size;
   /** 1 (grayscale), 3 (RGB) or 4 (RGB and alpha) for image files; the library takes any number. */
-  readonly channels: number;
+  readonly channels: 1 | 3 | 4;
   /** Where mask tokens enter: `decoder` is MAE, `encoder` the ablation of the paper's table 1c. */
   readonly maskTokens: "decoder" | "encoder";
 }

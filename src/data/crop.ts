@@ -10,9 +10,11 @@ export interface CropDraws {
   integer(limit: number): number;
 }
 
-/** A random crop: its share of the image's area and its width over height, both `[low, high]`. */
+/** What a random crop may be. */
 export interface CropRanges {
+  /** Its share of the image's area, `[low, high]`. */
   readonly cropScale: readonly [number, number];
+  /** Its width over its height, `[low, high]`. */
   readonly cropRatio: readonly [number, number];
 }
 

@@ -5,8 +5,11 @@ export type Channels = 1 | 3 | 4;
 
 /** 8-bit pixels, `data[(y × width + x) × channels + channel]`. */
 export interface Image {
+  /** The pixels, row by row. */
   readonly data: Uint8Array;
+  /** Rows. */
   readonly height: number;
+  /** Columns. */
   readonly width: number;
   /** 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha. */
   readonly channels: number;
@@ -14,9 +17,13 @@ export interface Image {
 
 /** A rectangle of pixels. */
 export interface Box {
+  /** First row. */
   readonly top: number;
+  /** First column. */
   readonly left: number;
+  /** Rows. */
   readonly height: number;
+  /** Columns. */
   readonly width: number;
 }
 
@@ -28,6 +35,7 @@ export interface StoredImage extends Image {
 
 /** The bytes are no readable image; the message says why, in words that follow a file's name and a colon. */
 export class BrokenImageError extends Error {
+  /** The class's name, for error reports. */
   override name = "BrokenImageError";
 }
 

@@ -10,6 +10,7 @@ import { type ImageSource, pathOfSample } from "./source.ts";
 
 /** What a loader needs to know. */
 export interface LoaderOptions extends RenderSettings {
+  /** The image files. */
   readonly source: ImageSource;
   /** Images of a micro-batch. */
   readonly batchSize: number;
@@ -29,7 +30,9 @@ export interface LoaderOptions extends RenderSettings {
 
 /** A file that could not be read as an image. */
 export interface BrokenFile {
+  /** The file. */
   readonly path: string;
+  /** Words that follow the path and a colon. */
   readonly reason: string;
 }
 
@@ -42,6 +45,7 @@ export interface ImageBatch {
   readonly pixels: Uint8Array;
   /** The sample that each image was made of, after broken ones were replaced. */
   readonly indices: Uint32Array;
+  /** The epoch it belongs to, counted from 0. */
   readonly epoch: number;
   /** The optimizer step it belongs to, counted from the start of the run. */
   readonly step: number;
@@ -53,6 +57,7 @@ export interface Loader {
   readonly samples: number;
   /** How often each is drawn per epoch. */
   readonly repeat: number;
+  /** Optimizer steps of an epoch; what fills no step is left out. */
   readonly stepsPerEpoch: number;
   /** Broken files met so far, each once, in the order they were met. */
   readonly broken: readonly BrokenFile[];

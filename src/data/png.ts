@@ -2,7 +2,7 @@
  * PNG files (W3C PNG, third edition): every colour type and bit depth, interlaced or not, checked to the last chunk.
  * Ours because fast-png reads interlaced images of fewer than 8 bits wrongly and unpacks without a bound.
  */
-import { crc32, inflateSync } from "../deps/images.ts";
+import { crc32, inflateSync } from "../deps/zlib.ts";
 import { messageOf } from "../util/errors.ts";
 import { readOrientation } from "./exif.ts";
 import { BrokenImageError, checkDeclaredSize, type StoredImage } from "./image.ts";

@@ -2,12 +2,15 @@
 
 /** What a PNG's header says. */
 export interface PngHeader {
+  /** Rows. */
   readonly height: number;
+  /** Columns. */
   readonly width: number;
   /** Bits per sample. */
   readonly depth: number;
   /** 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGB and alpha. */
   readonly colorType: number;
+  /** Whether the pixels come in the seven passes of Adam7. */
   readonly interlaced: boolean;
 }
 

@@ -5,8 +5,6 @@ import { type Item, type ItemFailure, renderItem, type RenderSettings } from "./
 
 /** Makes examples in shared memory. */
 export interface Renderer {
-  /** Whether it works while this thread does something else. */
-  readonly background: boolean;
   /**
    * Makes the items of an epoch in `pixels` [slots, height, width, channels]; resolves to those whose files are
    * broken. Rejects with `RunError` when a worker crashed or the renderer was closed.
@@ -20,7 +18,6 @@ export interface Renderer {
 export function inlineRenderer(settings: RenderSettings): Renderer {
   let closed = false;
   return {
-    background: false,
     async render(pixels, epoch, items) {
       const bytes = new Uint8Array(pixels);
       const failures: ItemFailure[] = [];
@@ -52,7 +49,6 @@ interface Pending {
 
 /** Renders in workers, tasks in the order they were given. */
 export class WorkerPool implements Renderer {
-  readonly background = true;
   readonly #workers: Worker[] = [];
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;

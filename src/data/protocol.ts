@@ -3,7 +3,9 @@ import type { Item, ItemFailure, RenderSettings } from "./render.ts";
 
 /** First message to a worker. */
 export interface Setup {
+  /** Tells the messages apart. */
   readonly kind: "setup";
+  /** How examples are made. */
   readonly settings: RenderSettings;
 }
 
@@ -12,9 +14,13 @@ export interface Setup {
  * slow file holds up nobody.
  */
 export interface Task {
+  /** Tells the messages apart. */
   readonly kind: "task";
+  /** Names the task in reports. */
   readonly id: number;
+  /** Epoch of the items. */
   readonly epoch: number;
+  /** The examples. */
   readonly items: readonly Item[];
   /** Pixels [slots, height, width, channels], written in place. */
   readonly pixels: SharedArrayBuffer;
@@ -24,15 +30,20 @@ export interface Task {
 
 /** A worker's answer to a task once no item is left to take. */
 export interface TaskReport {
+  /** Tells the messages apart. */
   readonly kind: "report";
+  /** The task. */
   readonly id: number;
   /** Items this worker took. */
   readonly count: number;
+  /** Those of them whose files are broken. */
   readonly failures: readonly ItemFailure[];
 }
 
 /** A worker's last word: something other than a broken file went wrong. */
 export interface CrashReport {
+  /** Tells the messages apart. */
   readonly kind: "crash";
+  /** What was thrown. */
   readonly message: string;
 }

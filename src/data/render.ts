@@ -20,6 +20,7 @@ export interface ImageSettings {
 
 /** How examples are made of files. */
 export interface RenderSettings extends ImageSettings {
+  /** Random crop and flip. */
   readonly augment: AugmentConfig;
   /** The run's seed. */
   readonly seed: number;
@@ -37,7 +38,9 @@ export interface Item {
 
 /** An example that could not be made because its file is broken. */
 export interface ItemFailure {
+  /** Its place in the batch. */
   readonly slot: number;
+  /** Words that follow the file's name and a colon. */
   readonly reason: string;
 }
 

@@ -65,68 +65,59 @@ function makeWeights(from: number, to: number): Weights {
 
 /** Mixes the pixels of each row: box of the image → [box.height, width, channels]. */
 function horizontalPass(image: Image, box: Box, width: number): Uint8ClampedArray {
-  const { data, channels } = image;
-  const { taps, first, values } = makeWeights(box.width, width);
-  const out = new Uint8ClampedArray(box.height * width * channels);
-  const mix = channels === 3 ? mixRowOfThree : mixRow;
-  for (let y = 0; y < box.height; y++) {
-    const from = ((box.top + y) * image.width + box.left) * channels;
-    mix(data, from, out, y * width * channels, width, channels, taps, first, values);
-  }
+  const weights = makeWeights(box.width, width);
+  const out = new Uint8ClampedArray(box.height * width * image.channels);
+  if (image.channels === 3) mixRowsOfThree(image, box, width, weights, out);
+  else mixRows(image, box, width, weights, out);
   return out;
 }
 
-/** One row of any channel count. */
-function mixRow(
-  data: Uint8Array,
-  from: number,
-  out: Uint8ClampedArray,
-  to: number,
-  width: number,
-  channels: number,
-  taps: number,
-  first: Int32Array,
-  values: Int32Array,
-): void {
-  for (let x = 0; x < width; x++) {
-    for (let c = 0; c < channels; c++) {
-      let at = from + first[x] * channels + c;
-      let sum = HALF;
-      for (let k = x * taps; k < x * taps + taps; k++) {
-        sum += Math.imul(data[at], values[k]);
-        at += channels;
+/** The horizontal pass for any channel count. */
+function mixRows(image: Image, box: Box, width: number, weights: Weights, out: Uint8ClampedArray): void {
+  const { data, channels } = image;
+  const { taps, first, values } = weights;
+  for (let y = 0, to = 0; y < box.height; y++) {
+    const from = ((box.top + y) * image.width + box.left) * channels;
+    for (let x = 0; x < width; x++) {
+      for (let c = 0; c < channels; c++) {
+        let sum = HALF;
+        let at = from + first[x] * channels + c;
+        for (let k = x * taps; k < x * taps + taps; k++) {
+          sum += Math.imul(data[at], values[k]);
+          at += channels;
+        }
+        out[to++] = sum >> FRACTION_BITS;
       }
-      out[to++] = sum >> FRACTION_BITS;
     }
   }
 }
 
-/** {@linkcode mixRow} for RGB, which takes most of the time of a data worker. */
-function mixRowOfThree(
-  data: Uint8Array,
-  from: number,
-  out: Uint8ClampedArray,
-  to: number,
+/** The horizontal pass for RGB, where a data worker spends much of its time. */
+function mixRowsOfThree(
+  image: Image,
+  box: Box,
   width: number,
-  _channels: number,
-  taps: number,
-  first: Int32Array,
-  values: Int32Array,
+  weights: Weights,
+  out: Uint8ClampedArray,
 ): void {
-  for (let x = 0; x < width; x++) {
-    let at = from + first[x] * 3;
-    let red = HALF, green = HALF, blue = HALF;
-    for (let k = x * taps; k < x * taps + taps; k++) {
-      const weight = values[k];
-      red += Math.imul(data[at], weight);
-      green += Math.imul(data[at + 1], weight);
-      blue += Math.imul(data[at + 2], weight);
-      at += 3;
+  const { data } = image;
+  const { taps, first, values } = weights;
+  for (let y = 0, to = 0; y < box.height; y++) {
+    const from = ((box.top + y) * image.width + box.left) * 3;
+    for (let x = 0; x < width; x++, to += 3) {
+      let red = HALF, green = HALF, blue = HALF;
+      let at = from + first[x] * 3;
+      for (let k = x * taps; k < x * taps + taps; k++) {
+        const weight = values[k];
+        red += Math.imul(data[at], weight);
+        green += Math.imul(data[at + 1], weight);
+        blue += Math.imul(data[at + 2], weight);
+        at += 3;
+      }
+      out[to] = red >> FRACTION_BITS;
+      out[to + 1] = green >> FRACTION_BITS;
+      out[to + 2] = blue >> FRACTION_BITS;
     }
-    out[to] = red >> FRACTION_BITS;
-    out[to + 1] = green >> FRACTION_BITS;
-    out[to + 2] = blue >> FRACTION_BITS;
-    to += 3;
   }
 }
 

@@ -51,6 +51,7 @@ export function epochOrder(seed: number, epoch: number, samples: number, repeat:
 
 /** Where a micro-batch, counted from the start of the run, lies. */
 export interface MicroBatchPlace {
+  /** Epoch, counted from 0. */
   readonly epoch: number;
   /** Optimizer step, counted from the start of the run. */
   readonly step: number;

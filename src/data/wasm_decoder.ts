@@ -5,8 +5,9 @@ import { messageOf, RunError } from "../util/errors.ts";
 /** A heap that one large image has grown beyond this is given back. */
 const KEPT_HEAP_BYTES = 256 * 2 ** 20;
 
-/** How decoding went: the RGBA image, or none, and what the C library said. */
+/** How decoding went. */
 export interface DecoderAnswer {
+  /** The image as RGBA, or null when the C library refused the bytes. */
   readonly image: ImageData | null;
   /** Lines of warnings and errors. */
   readonly lines: readonly string[];

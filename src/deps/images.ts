@@ -1,5 +1,5 @@
 /** Image decoders. No tfjs here: data workers load this file. */
-// libjpeg and libwebp as WebAssembly (jSquash): bit-equal to Pillow, sandboxed, no install script, no permission of their own.
+// libjpeg and libwebp as WebAssembly (jSquash): bit-equal to Pillow, sandboxed, no install script, no FFI.
 // The modules are taken without their wrappers because only they show the C library's warnings and can be restarted.
 // @ts-types="./jsquash.d.ts"
 export { default as startJpegDecoder } from "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js";
@@ -9,8 +9,6 @@ export type { Decoder, DecoderOptions } from "./jsquash.d.ts";
 // Only for four-colour JPEGs, which jSquash refuses.
 // @ts-types="./jpeg_js.d.ts"
 export { decode as decodeFourColorJpeg } from "npm:jpeg-js@0.4.4";
-// Native inflate and checksums for PNG: twice as fast as a JavaScript inflate, and bounded in what it unpacks.
-export { crc32, inflateSync } from "node:zlib";
 
 /**
  * The JPEG decoder's WebAssembly where `deno bundle` embedded it, else undefined: Deno itself refuses imports of bytes

@@ -45,11 +45,14 @@ export class Canvas implements Picture {
 
   /** Draws an RGB picture `[height, width, 3]`, each pixel as a square of `scale` pixels. */
   draw(pixels: Uint8Array, width: number, height: number, left: number, top: number, scale: number): void {
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        const at = (y * width + x) * 3;
-        const color: Color = [pixels[at], pixels[at + 1], pixels[at + 2]];
-        this.fill(left + x * scale, top + y * scale, scale, scale, color);
+    const right = Math.min(this.width, left + width * scale);
+    const bottom = Math.min(this.height, top + height * scale);
+    for (let y = Math.max(0, top); y < bottom; y++) {
+      const row = Math.floor((y - top) / scale) * width;
+      for (let x = Math.max(0, left); x < right; x++) {
+        const from = (row + Math.floor((x - left) / scale)) * 3;
+        const to = (y * this.width + x) * 3;
+        for (let c = 0; c < 3; c++) this.data[to + c] = pixels[from + c];
       }
     }
   }
@@ -95,8 +98,10 @@ export class Canvas implements Picture {
   /** Writes one line of text with its baseline at `y`. */
   text(words: string, x: number, y: number, style: TextStyle): void {
     const { size, color, bold = false, align = "left" } = style;
-    const shift = align === "left" ? 0 : measureText(words, size) * (align === "center" ? 0.5 : 1);
     const thickness = size * (bold ? 0.125 : 0.085);
+    const width = measureText(words, size);
+    // Strokes stand out by half their thickness on either side; flush text keeps within its edge.
+    const shift = { left: -thickness / 2, center: width / 2, right: width + thickness / 2 }[align];
     for (const { character, x: offset, scale } of layOutText(words, size)) {
       const lines = glyphStrokes(character).map((line) =>
         line.map(([gx, gy]): Point => [x - shift + offset + gx * scale, y + gy * scale])

@@ -1,6 +1,7 @@
 /** The pre-training job: data in, checkpoints, metrics and a figure out. */
 import type { PretrainConfig } from "../config/types.ts";
 import { type BrokenFile, type Loader, openLoader } from "../data/loader.ts";
+import { type ImageSource, listImages } from "../data/source.ts";
 import { EventWriter } from "../formats/tensorboard.ts";
 import { readTensor, writeVariable } from "../gpu/tensors.ts";
 import { openRuntime, type Runtime } from "../gpu/runtime.ts";
@@ -69,21 +70,23 @@ export async function pretrain(
   const checkpoint = options.resume && folder.resumeFrom ? await loadCheckpoint(folder.resumeFrom) : null;
   const runtime = await openRuntime({ backend: config.run.backend });
   await using cleanup = new AsyncDisposableStack();
-  const loader = await openData(config, checkpoint, options);
+  const source = await listImages(config.data.train);
+  const loader = await openData(config, source, checkpoint, options);
   cleanup.defer(() => loader.close());
-  const job = new PretrainJob(config, options, folder, runtime, loader, checkpoint);
+  const job = new PretrainJob(config, options, folder, runtime, source, loader, checkpoint);
   cleanup.defer(() => job.dispose());
   return await job.run();
 }
 
 function openData(
   config: PretrainConfig,
+  source: ImageSource,
   checkpoint: LoadedCheckpoint | null,
   options: PretrainOptions,
 ): Promise<Loader> {
   const { data, model, optim, run } = config;
   return openLoader({
-    source: data.train,
+    source,
     imageSize: model.imageSize,
     channels: model.channels,
     augment: data.augment,
@@ -119,6 +122,7 @@ class PretrainJob {
     readonly options: PretrainOptions,
     readonly folder: RunFolder,
     readonly runtime: Runtime,
+    readonly source: ImageSource,
     readonly loader: Loader,
     readonly checkpoint: LoadedCheckpoint | null,
   ) {
@@ -290,12 +294,15 @@ class PretrainJob {
 
   async #write(record: MetricsRecord): Promise<void> {
     await this.#metrics?.append(record);
-    for (
-      const tag of ["loss", "lr", "grad_norm", "images_per_second", "data_wait", "skipped_steps"] as const
-    ) {
-      const value = record[tag];
-      if (value !== null) this.#board?.scalar(`train/${tag}`, value, record.step);
-    }
+    const { loss, lr, grad_norm, images_per_second, data_wait, skipped_steps } = record;
+    this.#board?.scalars(record.step, {
+      "train/loss": loss,
+      "train/lr": lr,
+      "train/grad_norm": grad_norm,
+      "train/images_per_second": images_per_second,
+      "train/data_wait": data_wait,
+      "train/skipped_steps": skipped_steps,
+    });
     await this.#board?.flush();
     this.options.onEvent?.({ kind: "log", record });
   }
@@ -359,17 +366,15 @@ class PretrainJob {
 
   async #drawFigure(step: number): Promise<string | null> {
     if (this.config.run.figureImages === 0) return null;
-    const { path, png, width, height } = await drawRunFigure(
+    const facts = { step, loss: this.#loss };
+    const { path, picture } = await drawRunFigure(
       this.#model,
       this.config,
       this.folder.figures,
-      this.loader,
-      {
-        step,
-        loss: this.#loss,
-      },
+      this.source,
+      facts,
     );
-    this.#board?.image("reconstructions", png, width, height, step);
+    this.#board?.image(step, "reconstructions", picture);
     return path;
   }
 

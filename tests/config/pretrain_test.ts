@@ -1,0 +1,249 @@
+import { type ConfigLayer, parseSet, parseYamlLayer } from "../../src/config/layers.ts";
+import { configKeys, resolvePretrainConfig, toYaml } from "../../src/config/pretrain.ts";
+import type { PretrainConfig } from "../../src/config/types.ts";
+import { parseYaml } from "../../src/deps/std.ts";
+import { InputError } from "../../src/util/errors.ts";
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "../deps.ts";
+
+const data = parseSet("data.train=photos");
+
+function resolve(...sets: string[]): PretrainConfig {
+  return resolvePretrainConfig([data, ...sets.map(parseSet)]);
+}
+
+function refusal(...sets: string[]): string {
+  return assertThrows(() => resolve(...sets), InputError).message;
+}
+
+Deno.test("resolvePretrainConfig() has the defaults of the contract", () => {
+  assertEquals(resolve(), {
+    model: {
+      encoderName: "vit_base",
+      encoder: { width: 768, depth: 12, heads: 12, mlpRatio: 4 },
+      decoder: { width: 512, depth: 8, heads: 16, mlpRatio: 4 },
+      imageSize: [224, 224],
+      patchSize: [16, 16],
+      channels: 3,
+      maskTokens: "decoder",
+    },
+    mask: { ratio: 0.75, sampling: "random" },
+    target: { kind: "pixels", normalize: true },
+    data: {
+      train: "photos",
+      augment: { cropScale: [0.2, 1], cropRatio: [3 / 4, 4 / 3], flip: true },
+      workers: "auto",
+      repeat: "auto",
+      exif: "apply",
+      mean: [0.485, 0.456, 0.406],
+      std: [0.229, 0.224, 0.225],
+    },
+    optim: {
+      batchSize: 64,
+      accumulate: 1,
+      epochs: 800,
+      warmupEpochs: 40,
+      blr: 1.5e-4,
+      lr: null,
+      minLr: 0,
+      betas: [0.9, 0.95],
+      eps: 1e-8,
+      weightDecay: 0.05,
+      clipNorm: null,
+      maxBadSteps: 5,
+    },
+    run: {
+      out: "runs/vit_base",
+      seed: 0,
+      precision: "f32",
+      backend: "auto",
+      logEvery: 20,
+      checkpointEvery: { every: 1, unit: "epoch" },
+      keep: 3,
+      figureImages: 6,
+    },
+  });
+});
+
+Deno.test("resolvePretrainConfig() lays later layers over earlier ones, key by key", () => {
+  const file = parseYamlLayer("optim: {epochs: 100, blr: 1e-3}\nrun:\n", "my.yaml");
+  const config = resolvePretrainConfig([
+    data,
+    file,
+    parseSet("optim.epochs=50"),
+    parseSet("optim.epochs=60"),
+  ]);
+  assertEquals([config.optim.epochs, config.optim.blr, config.optim.batchSize], [60, 0.001, 64]);
+});
+
+Deno.test("resolvePretrainConfig() changes one part of a preset, and a later preset replaces the parts", () => {
+  const changed = resolve("model.encoder=vit_tiny", "model.encoder.depth=6").model;
+  assertEquals(changed.encoder, { width: 192, depth: 6, heads: 3, mlpRatio: 4 });
+  assertEquals(changed.encoderName, "custom");
+  const replaced = resolve("model.encoder={width: 64, heads: 4}", "model.encoder=vit_small").model;
+  assertEquals(replaced.encoder, { width: 384, depth: 12, heads: 6, mlpRatio: 4 });
+});
+
+Deno.test("resolvePretrainConfig() names an encoder that equals a preset by the preset", () => {
+  assertEquals(resolve("model.encoder={width: 192, depth: 12, heads: 3}").model.encoderName, "vit_tiny");
+});
+
+Deno.test("resolvePretrainConfig() takes patch size and folder from the preset", () => {
+  const { model, run } = resolve("model.encoder=vit_huge");
+  assertEquals([model.patchSize, run.out], [[14, 14], "runs/vit_huge"]);
+});
+
+Deno.test("resolvePretrainConfig() fits mean and deviation to the channels", () => {
+  const statistics = (channels: number) => {
+    const { mean, std } = resolve(`model.channels=${channels}`).data;
+    return [mean, std];
+  };
+  assertEquals(statistics(1), [[0.5], [0.25]]);
+  assertEquals(statistics(4), [[0.485, 0.456, 0.406, 0.5], [0.229, 0.224, 0.225, 0.25]]);
+});
+
+Deno.test("resolvePretrainConfig() shortens the default warm-up of short runs", () => {
+  assertEquals(resolve("optim.epochs=100").optim.warmupEpochs, 5);
+  assertEquals(resolve("optim.epochs=1600").optim.warmupEpochs, 40);
+});
+
+Deno.test("resolvePretrainConfig() takes sizes as [height, width]", () => {
+  const { imageSize, patchSize } = resolve("model.image_size=[96, 160]", "model.patch_size=[8, 16]").model;
+  assertEquals([imageSize, patchSize], [[96, 160], [8, 16]]);
+});
+
+Deno.test("resolvePretrainConfig() takes fractional MLP ratios with whole products", () => {
+  assertEquals(resolve(`model.encoder.mlp_ratio=${8 / 3}`).model.encoder.mlpRatio, 8 / 3);
+  assertStringIncludes(
+    refusal("model.encoder.mlp_ratio=2.3"),
+    "model.encoder.mlp_ratio 2.3 (from --set) gives 1766.3",
+  );
+});
+
+Deno.test("resolvePretrainConfig() suggests an MLP ratio that it takes", () => {
+  for (const [width, ratio] of [[192, 2.3], [196, 0.34], [1280, 2.66666], [4, 0.01]]) {
+    const sets = [`model.decoder={width: ${width}, heads: 1, mlp_ratio: ${ratio}}`];
+    const suggested = /the nearest ratio that gives one is (.*)$/.exec(refusal(...sets))?.[1];
+    resolve(...sets, `model.decoder.mlp_ratio=${suggested}`);
+  }
+});
+
+Deno.test("resolvePretrainConfig() keeps and removes at least one patch by the raw floating product", () => {
+  const four = ["model.image_size=32", "model.patch_size=16"]; // 4 patches
+  assertEquals(resolve(...four, "mask.ratio=0.75").mask.ratio, 0.75);
+  assertStringIncludes(
+    refusal(...four, "mask.ratio=0.76"),
+    "keeps none of the 4 patches of an image; it can be at most 0.75",
+  );
+  assertStringIncludes(refusal(...four, "mask.ratio=1e-17"), "removes none of the 4 patches");
+  const ten = ["model.image_size=[160, 16]", "model.patch_size=16"]; // 10 × (1 − 0.9) is 0.99…98
+  assertStringIncludes(refusal(...ten, "mask.ratio=0.9"), "keeps none of the 10 patches");
+});
+
+Deno.test("resolvePretrainConfig() suggests a mask ratio that it takes", () => {
+  for (const side of [32, 48, 160]) {
+    const sets = [`model.image_size=[16, ${side}]`, "model.patch_size=16"];
+    const suggested = /at most (.*)$/.exec(refusal(...sets, "mask.ratio=0.999"))?.[1];
+    resolve(...sets, `mask.ratio=${suggested}`);
+  }
+});
+
+Deno.test("resolvePretrainConfig() names the origin that is to blame", () => {
+  const layers: ConfigLayer[] = [
+    parseYamlLayer("data: {train: x}\noptim: {warmup_epochs: 40}", "my.yaml"),
+    { origin: "--epochs", values: { optim: { epochs: 5 } } },
+  ];
+  assertEquals(
+    assertThrows(() => resolvePretrainConfig(layers), InputError).message,
+    "optim.warmup_epochs 40 (from my.yaml) must not be more than optim.epochs 5 (from --epochs)",
+  );
+  assertStringIncludes(refusal("model.patch_size=15"), "model.image_size 224 (the default) must be");
+  assertStringIncludes(refusal("model.encoder.width=190"), "model.encoder.width 190 (from --set)");
+});
+
+Deno.test("resolvePretrainConfig() refuses keys of every object's prototype as unknown", () => {
+  for (const key of ["__proto__", "constructor", "toString", "model.__proto__.width", "run.hasOwnProperty"]) {
+    assertStringIncludes(refusal(`${key}=1`), `Unknown key "${key}"`);
+  }
+  const file = parseYamlLayer("__proto__: {train: stolen}", "my.yaml");
+  assertThrows(() => resolvePretrainConfig([file]), InputError, "Unknown key");
+});
+
+Deno.test("resolvePretrainConfig() finds a key by its last part or its nearest spelling", () => {
+  assertStringIncludes(refusal("batch_size=3"), 'did you mean "optim.batch_size"?');
+  assertStringIncludes(refusal("optim.batchSize=3"), 'did you mean "optim.batch_size"?');
+  assertStringIncludes(refusal("optm.lr=3"), 'Unknown key "optm.lr"');
+  assertStringIncludes(refusal("data.flip=true"), 'did you mean "data.augment.flip"?');
+});
+
+Deno.test("resolvePretrainConfig() asks for data when there are none", () => {
+  assertThrows(
+    () => resolvePretrainConfig([]),
+    InputError,
+    "data.train is missing: give a folder of images with --data DIR",
+  );
+});
+
+Deno.test("toYaml() gives back the same configuration", () => {
+  const variants = [
+    [],
+    ["model.encoder=vit_huge"],
+    ["model.encoder={width: 48, depth: 2, heads: 3, mlp_ratio: 2.5}", "model.decoder={width: 32, heads: 4}"],
+    [
+      "model.image_size=[32, 48]",
+      "model.patch_size=[8, 16]",
+      "model.channels=4",
+      "mask.ratio=0.3333333333333333",
+    ],
+    ["model.mask_tokens=encoder", "mask.sampling=grid", "target.normalize=false"],
+    [
+      "data.mean=[0.1, 0.2, 0.3]",
+      "data.std=[1e-7, 1, 2.5]",
+      "data.workers=3",
+      "data.repeat=7",
+      "data.exif=ignore",
+    ],
+    [
+      "optim.lr=1e-300",
+      "optim.min_lr=0",
+      "optim.clip_norm=1",
+      "optim.blr=3.3333333333333335e-05",
+      "optim.eps=1e-12",
+    ],
+    [
+      "run.seed=9007199254740991",
+      "run.checkpoint_every=10 minutes",
+      "run.backend=cpu",
+      "run.figure_images=0",
+    ],
+    ['run.out="C:\\\\runs\\\\a b: #1 [x]"', 'data.train="1e3"'],
+    ['run.out="null"', 'data.train="  leading, \'quoted\' and \\"double\\" and \\n line "'],
+    ["run.out=Läufe/北京", "data.train='- dash'"],
+  ];
+  for (const sets of variants) {
+    const config = resolve(...sets);
+    assertEquals(resolvePretrainConfig([parseYamlLayer(toYaml(config), "again")]), config, sets.join(" "));
+  }
+});
+
+Deno.test("toYaml() writes every key that there is", () => {
+  const written = leaves(parseYaml(toYaml(resolve("model.encoder.depth=6"))));
+  const keys = configKeys().map(({ key }) => key).filter((key) => key !== "model.encoder");
+  assertEquals(written.sort(), keys.sort());
+});
+
+Deno.test("toYaml() writes a preset by its name", () => {
+  assertMatch(toYaml(resolve("model.encoder=vit_large")), /^ {2}encoder: vit_large$/m);
+});
+
+Deno.test("configKeys() describes every key", () => {
+  const keys = configKeys();
+  for (const { key, type, default: fallback, description } of keys) {
+    for (const part of [type, fallback, description]) assertMatch(part, /\S/, key);
+  }
+  assertEquals(new Set(keys.map(({ key }) => key)).size, keys.length);
+});
+
+function leaves(value: unknown, path: string[] = []): string[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [path.join(".")];
+  return Object.entries(value).flatMap(([name, inner]) => leaves(inner, [...path, name]));
+}
