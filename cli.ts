@@ -1,5 +1,8 @@
 /** The `mae` program. */
 
-import { main } from "./src/cli/main.ts";
+import { main, reportStrayErrors } from "./src/cli/main.ts";
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  reportStrayErrors(Deno.args);
+  Deno.exit(await main(Deno.args));
+}

@@ -16,6 +16,7 @@ import {
   type DriverSystem,
   isOpenGlSoftware,
 } from "../src/gpu/advice.ts";
+import { messageOf } from "../src/util/errors.ts";
 
 const APT_GET = "/usr/bin/apt-get";
 
@@ -80,24 +81,27 @@ function exists(path: string): boolean {
   }
 }
 
-/** Runs `apt-get update` and the installation; whether both succeeded. Their output is the user's to see. */
+/** Runs `apt-get update` and the installation; whether both succeeded. */
 async function install(): Promise<boolean> {
-  for (const args of [["update"], debianInstall.slice(1)]) {
-    say(`  apt-get ${args.join(" ")}`);
-    const { success } = await new Deno.Command(APT_GET, {
-      args,
-      env: { DEBIAN_FRONTEND: "noninteractive" },
-      stdin: "null",
-    }).output().then(showFailure);
-    if (!success) return false;
+  try {
+    return await aptGet(["update"]) && await aptGet(debianInstall.slice(1));
+  } catch (error) {
+    say(messageOf(error));
+    return false;
   }
-  return true;
 }
 
-/** Shows what the command printed when it failed, and nothing when all went well. */
-function showFailure(output: Deno.CommandOutput): Deno.CommandOutput {
-  if (!output.success) say(new TextDecoder().decode(output.stdout) + new TextDecoder().decode(output.stderr));
-  return output;
+/** Runs one command; what it printed is shown only when it fails. */
+async function aptGet(args: string[]): Promise<boolean> {
+  say(`  apt-get ${args.join(" ")}`);
+  const { success, stdout, stderr } = await new Deno.Command(APT_GET, {
+    args,
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) say(decoder.decode(stdout) + decoder.decode(stderr));
+  return success;
 }
 
 function say(text: string): void {

@@ -1,5 +1,7 @@
 /** Numbers for people. */
 
+import { formatBytes } from "../gpu/guards.ts";
+
 /** A duration in its two largest units: "48 s", "1 min 20 s", "2 h 05 min", "3 d 04 h". */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return "unknown";
@@ -35,4 +37,9 @@ export function loss(value: number | null): string {
 /** A rate of something per second. */
 export function rate(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+/** A size of stored data: bytes, MiB or GiB. */
+export function storage(bytes: number): string {
+  return bytes < 2 ** 20 ? `${bytes.toLocaleString("en")} bytes` : formatBytes(bytes);
 }

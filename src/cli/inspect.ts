@@ -4,13 +4,12 @@ import { resolvePretrainConfig, toYaml } from "../config/pretrain.ts";
 import type { PretrainConfig, Size } from "../config/types.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 import type { TensorInfo } from "../formats/safetensors_header.ts";
-import { formatBytes } from "../gpu/guards.ts";
 import { type Architecture, architectureOf, type StackSizes } from "../nn/architecture.ts";
 import type { TrainState } from "../train/checkpoint.ts";
 import { InputError } from "../util/errors.ts";
 import { joinPath, pathExists } from "../util/files.ts";
 import type { Command } from "./command.ts";
-import { count, duration, plural } from "./format.ts";
+import { count, duration, plural, storage } from "./format.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
 
 const MODEL = "model.safetensors";
@@ -95,7 +94,7 @@ function totals(tensors: Tensors): string[][] {
   return [[
     "holds",
     `${values.toLocaleString("en")} values (${count(values)}) in ${plural(infos.length, "tensor")}, ${
-      formatBytes(bytes)
+      storage(bytes)
     }` +
     (dtypes === "" ? "" : ` of ${dtypes}`),
   ]];

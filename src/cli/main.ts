@@ -26,6 +26,16 @@ export async function main(args: readonly string[], terminal: Terminal = systemT
   }
 }
 
+/** Ends the process in the same manner when something fails where nothing waits for it: a timer, a worker, a promise. */
+export function reportStrayErrors(args: readonly string[], terminal: Terminal = systemTerminal()): void {
+  const end = (error: unknown) => {
+    report(error, args.includes("--debug"), terminal);
+    Deno.exit(1);
+  };
+  globalThis.addEventListener("unhandledrejection", (event) => end(event.reason));
+  globalThis.addEventListener("error", (event) => end(event.error ?? event.message));
+}
+
 function dispatch(args: readonly string[], terminal: Terminal): number | Promise<number> {
   const [first, ...rest] = args;
   switch (first) {

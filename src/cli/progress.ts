@@ -7,7 +7,7 @@ import { columnsOf, printable, type Terminal } from "./terminal.ts";
 /** Least time between two drawings of the bar, in milliseconds. */
 const REDRAW_AFTER = 100;
 const LONGEST_BAR = 30;
-const SHORTEST_BAR = 8;
+const SHORTEST_BAR = 10;
 
 /** Prints the events of one run. */
 export class Progress {
@@ -98,20 +98,28 @@ export function plainLine(event: StepEvent): string {
   return [`step ${event.step}/${event.steps}`, ...facts(event)].join(", ");
 }
 
-/** The bar with as many facts as fit into `columns`. */
+/** The bar with as many facts as fit into `columns`; on a narrow terminal the facts without the bar. */
 export function barLine(event: StepEvent, columns: number, color: boolean): string {
   const room = columns - 1; // a full last column would wrap
   const head = `step ${event.step}/${event.steps}`;
-  let tail = "";
-  for (const fact of facts(event)) {
-    const longer = tail === "" ? fact : `${tail}, ${fact}`;
-    if (head.length + longer.length + 2 > room) break;
-    tail = longer;
+  const besideBar = fitting(facts(event), room - head.length - SHORTEST_BAR - 4);
+  if (besideBar === "") {
+    return `${head}  ${fitting(facts(event), room - head.length - 2)}`.slice(0, Math.max(0, room)).trimEnd();
   }
-  const length = Math.min(LONGEST_BAR, room - head.length - tail.length - 4);
-  if (length < SHORTEST_BAR) return `${head}  ${tail}`.trimEnd().slice(0, Math.max(0, room));
+  const length = Math.min(LONGEST_BAR, room - head.length - besideBar.length - 4);
   const done = Math.round(length * event.step / event.steps);
   const filled = "=".repeat(done);
   const bar = color ? `\x1b[32m${filled}\x1b[0m` : filled;
-  return `${head} [${bar}${" ".repeat(length - done)}] ${tail}`;
+  return `${head} [${bar}${" ".repeat(length - done)}] ${besideBar}`;
+}
+
+/** The first of the facts, as many as fit. */
+function fitting(facts: readonly string[], room: number): string {
+  let text = "";
+  for (const fact of facts) {
+    const longer = text === "" ? fact : `${text}, ${fact}`;
+    if (longer.length > room) break;
+    text = longer;
+  }
+  return text;
 }

@@ -1,10 +1,10 @@
 /** Being asked to stop by the terminal or the system. */
 
-/** Exit codes of the signals that are listened to: 128 + the signal's number, as shells expect. */
-const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 } as const;
-
 /** A signal that ends a run in good order. */
-export type StopSignal = keyof typeof exitCodes;
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGBREAK";
+
+/** 128 and the signal's number, as shells expect. */
+const exitCodes: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 };
 
 /** The exit code of a program that a signal ended. */
 export function exitCodeOf(signal: StopSignal): number {

@@ -54,12 +54,11 @@ function checkTransformer(
     );
   }
   if (!Number.isInteger(width * mlpRatio)) {
+    const hidden = +(width * mlpRatio).toPrecision(6);
     throw settings.conflict(
       fields.mlpRatio,
       mlpRatio,
-      `gives ${
-        width * mlpRatio
-      } hidden units for ${fields.width.key} ${width}, which must be a whole number; ` +
+      `gives ${hidden} hidden units for ${fields.width.key} ${width}, which must be a whole number; ` +
         `the nearest ratio that gives one is ${wholeRatio(width, mlpRatio)}`,
     );
   }

@@ -23,8 +23,10 @@ const many = 1_000_000_000;
 const noBlocks = (value: unknown): string =>
   value === 0 ? "a linear decoder, one without blocks, is not supported; the smallest depth is 1" : "";
 
-const wantsImages = (): string =>
-  "give a folder of images with --data DIR, or as data.train in the configuration file";
+const wantsImages = (value: unknown): string =>
+  value === undefined
+    ? "give a folder of images with --data DIR, or as data.train in the configuration file"
+    : "";
 
 /** `model.encoder` as the name of a preset. */
 export const presetField: Field<string> = field(

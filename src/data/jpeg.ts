@@ -7,8 +7,15 @@ import { WasmDecoder } from "./wasm_decoder.ts";
 
 const Marker = { start: 0xd8, end: 0xd9, scan: 0xda, app1: 0xe1, app14: 0xee } as const;
 
-/** Warnings after which libjpeg fills in pixels of its own; others (junk between segments, odd versions) are harmless. */
+/** Warnings after which libjpeg fills in pixels of its own; odd version numbers and the like are harmless. */
 const INVENTED_PIXELS = /premature end|bad huffman|bad arithmetic|instead of rst|inconsistent progression/i;
+
+/**
+ * Warning of bytes that no pixel was made of. Some encoders leave a few; after damage, when codes have lost their
+ * meaning, there are many.
+ */
+const STRAY_BYTES = /(\d+) extraneous bytes/;
+const MOST_STRAY_BYTES = 16;
 
 const libjpeg = new WasmDecoder("JPEG", startJpegDecoder, embeddedJpegWasm, [false]);
 
@@ -97,7 +104,9 @@ export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<
 async function decodeByLibjpeg(bytes: Uint8Array): Promise<Omit<StoredImage, "orientation">> {
   const { image, lines } = await libjpeg.decode(bytes);
   if (image === null) throw new BrokenImageError(`JPEG: ${lines.at(-1) ?? "cannot be decoded"}`);
-  const damage = lines.find((line) => INVENTED_PIXELS.test(line));
+  const damage = lines.find((line) =>
+    INVENTED_PIXELS.test(line) || Number(STRAY_BYTES.exec(line)?.[1] ?? 0) > MOST_STRAY_BYTES
+  );
   if (damage !== undefined) throw new BrokenImageError(`damaged JPEG: ${damage}`);
   const data = new Uint8Array(image.data.buffer, image.data.byteOffset, image.data.byteLength);
   return { data, height: image.height, width: image.width, channels: 4 };

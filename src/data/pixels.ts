@@ -6,6 +6,17 @@ function luma(red: number, green: number, blue: number): number {
   return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
 }
 
+/** RGB of RGBA, the way every JPEG goes. */
+function withoutAlpha(data: Uint8Array, count: number): Uint8Array {
+  const out = new Uint8Array(count * 3);
+  for (let from = 0, to = 0; to < out.length; from += 4, to += 3) {
+    out[to] = data[from];
+    out[to + 1] = data[from + 1];
+    out[to + 2] = data[from + 2];
+  }
+  return out;
+}
+
 /**
  * The image with the wanted channels: gray is repeated into RGB, RGB becomes luma, alpha is dropped (not blended, as
  * Pillow's `convert("RGB")`) or, where wanted and missing, opaque.
@@ -14,6 +25,9 @@ export function withChannels(image: Image, wanted: Channels): Image {
   const { data, height, width, channels } = image;
   if (channels === wanted) return image;
   const count = height * width;
+  if (channels === 4 && wanted === 3) {
+    return { data: withoutAlpha(data, count), height, width, channels: wanted };
+  }
   const out = new Uint8Array(count * wanted);
   const isGray = channels <= 2;
   const hasAlpha = channels === 2 || channels === 4;

@@ -3,7 +3,7 @@
  * stay in order; it may have several outputs, and it may change variables in place.
  */
 import { tf, type WebGPUBackend } from "../deps/tfjs.ts";
-import { currentWebGpu } from "./runtime.ts";
+import { currentWebGpu, type OpenWebGpu } from "./runtime.ts";
 
 /** One compute program. Its bindings are, in order: inputs, outputs, in-place variables, then the uniform if any. */
 export interface KernelSource {
@@ -13,9 +13,20 @@ export interface KernelSource {
   readonly code: string;
 }
 
+/**
+ * A matrix that the kernel reads as a storage texture of four values per texel. On CPU adapters such loads are several
+ * times cheaper than a buffer's, and loads outside give 0. Copying it there costs one pass over the data.
+ */
+export interface TextureInput {
+  readonly tensor: tf.Tensor;
+  readonly rows: number;
+  /** A multiple of 64: WebGPU copies rows of whole 256 bytes. */
+  readonly columns: number;
+}
+
 /** One run of a kernel. */
 export interface Launch {
-  readonly inputs: readonly tf.Tensor[];
+  readonly inputs: readonly (tf.Tensor | TextureInput)[];
   /** Shapes of float32 tensors to make. */
   readonly outputs?: readonly (readonly number[])[];
   /** Tensors that the kernel reads and writes. */
@@ -69,23 +80,24 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   const { backend, device } = gpu;
   const internals = backend as unknown as BackendInternals;
   const outputs = (run.outputs ?? []).map((shape) => backend.makeTensorInfo([...shape], "float32"));
-  const tensors: tf.TensorInfo[] = [...run.inputs, ...outputs, ...(run.inPlace ?? [])];
-  const entries: GPUBindGroupEntry[] = tensors.map((tensor, binding) => {
+  const bindings: (tf.TensorInfo | TextureInput)[] = [...run.inputs, ...outputs, ...(run.inPlace ?? [])];
+  const tensors = bindings.map((binding) => "columns" in binding ? binding.tensor : binding);
+  const buffers = tensors.map((tensor) => {
     backend.uploadToGPU(tensor.dataId);
-    return {
-      binding,
-      resource: { buffer: backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer },
-    };
+    return backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer;
   });
-  if (run.uniform) {
-    entries.push({ binding: entries.length, resource: { buffer: makeUniform(backend, run.uniform) } });
-  }
+  const uniform = run.uniform ? makeUniform(backend, run.uniform) : null;
   for (const variable of run.inPlace ?? []) backend.tensorMap.get(variable.dataId).values = null as never;
 
   // Only now: making a buffer may submit, and what is submitted owns nothing any more.
   for (const tensor of tensors) internals.commandQueueOwnedIds.add(tensor.dataId);
   const pipeline = pipelineFor(device, source);
   backend.ensureCommandEncoderReady();
+  const resources: GPUBindingResource[] = bindings.map((binding, i) =>
+    "columns" in binding ? copyToTexture(gpu, binding, buffers[i], i) : { buffer: buffers[i] }
+  );
+  if (uniform) resources.push({ buffer: uniform });
+  const entries = resources.map((resource, binding) => ({ binding, resource }));
   internals.computePassEncoder ??= commandEncoder(internals).beginComputePass();
   const pass = internals.computePassEncoder;
   pass.setPipeline(pipeline);
@@ -102,6 +114,37 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
 function commandEncoder(internals: BackendInternals): GPUCommandEncoder {
   if (!internals.commandEncoder) throw new Error("tfjs made no command encoder");
   return internals.commandEncoder;
+}
+
+const textures = new WeakMap<GPUDevice, Map<string, GPUTexture>>();
+
+/**
+ * Copies a matrix into a texture. Commands run in order, so one texture per shape and binding serves every launch: the
+ * next copy into it waits for the kernel that reads it.
+ */
+function copyToTexture(
+  gpu: OpenWebGpu,
+  { rows, columns }: TextureInput,
+  buffer: GPUBuffer,
+  slot: number,
+): GPUTextureView {
+  const { backend, device } = gpu;
+  let known = textures.get(device);
+  if (!known) textures.set(device, known = new Map());
+  const key = `${slot}_${rows}_${columns}`;
+  let texture = known.get(key);
+  if (!texture) {
+    texture = device.createTexture({
+      size: [columns / 4, rows],
+      format: "rgba32float",
+      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+    });
+    known.set(key, texture);
+  }
+  backend.endComputePassEncoder();
+  commandEncoder(backend as unknown as BackendInternals)
+    .copyBufferToTexture({ buffer, bytesPerRow: columns * 4 }, { texture }, [columns / 4, rows]);
+  return texture.createView();
 }
 
 function makeUniform(backend: WebGPUBackend, bytes: ArrayBuffer): GPUBuffer {

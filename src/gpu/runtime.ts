@@ -44,7 +44,8 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-interface OpenWebGpu {
+/** A WebGPU backend with its device, as kernels need them. */
+export interface OpenWebGpu {
   readonly backend: WebGPUBackend;
   readonly device: GPUDevice;
   readonly adapter: AdapterReport;

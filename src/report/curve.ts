@@ -131,7 +131,8 @@ function pixelRuns(points: readonly Point[], frame: Frame): Point[][] {
 function drawSeries(canvas: Canvas, { points, isFaint }: Series, color: Color, frame: Frame): void {
   const runs = pixelRuns(points, frame);
   canvas.stroke(runs, isFaint ? 1.2 : 2.4, color, isFaint ? 0.3 : 1);
-  if (!isFaint) canvas.stroke(runs.filter((run) => run.length === 1), 7, color); // lone points are dots
+  const isDot = ([[x, y], ...rest]: Point[]) => rest.every((point) => point[0] === x && point[1] === y);
+  if (!isFaint) canvas.stroke(runs.filter(isDot), 7, color);
 }
 
 function drawLegend(

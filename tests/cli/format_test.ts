@@ -1,4 +1,4 @@
-import { count, duration, loss, percent, plural, rate } from "../../src/cli/format.ts";
+import { count, duration, loss, percent, plural, rate, storage } from "../../src/cli/format.ts";
 import { assertEquals } from "../deps.ts";
 
 Deno.test("duration() shows the two largest units", () => {
@@ -34,4 +34,8 @@ Deno.test("percent(), loss() and rate() round", () => {
     "313",
     "3.14",
   ]);
+});
+
+Deno.test("storage() shows small sizes exactly", () => {
+  assertEquals([storage(8), storage(4096), storage(3 * 2 ** 20)], ["8 bytes", "4,096 bytes", "3 MiB"]);
 });

@@ -36,3 +36,25 @@ Deno.test("importing cli.ts runs nothing", async () => {
   }).output();
   assertEquals([code, stdout.length, stderr.length], [0, 0, 0]);
 });
+
+Deno.test("reportStrayErrors() ends with 1 and a sentence, and shows the stack with --debug", async () => {
+  const main = new URL("../../src/cli/main.ts", import.meta.url).href;
+  for (
+    const stray of ['setTimeout(() => { throw new Error("Lost"); }, 0)', 'Promise.reject(new Error("Lost"))']
+  ) {
+    for (const args of [[], ["--debug"]]) {
+      const code = `import { reportStrayErrors } from ${JSON.stringify(main)};
+        reportStrayErrors(${JSON.stringify(args)});
+        ${stray};
+        await new Promise((resolve) => setTimeout(resolve, 60_000));`;
+      const { code: exitCode, stderr } = await new Deno.Command(Deno.execPath(), { args: ["eval", code] })
+        .output();
+      const said = new TextDecoder().decode(stderr);
+      assertEquals(exitCode, 1, said);
+      assertMatch(
+        said,
+        args.length === 0 ? /^mae: Lost; run again with --debug[^\n]*\n$/ : /^mae: Lost\nError: Lost\n +at /,
+      );
+    }
+  }
+});

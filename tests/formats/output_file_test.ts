@@ -1,15 +1,7 @@
 import { assertEquals, assertRejects } from "../deps.ts";
 import { AppendFile, replaceFile } from "../../src/formats/output_file.ts";
 import { RunError } from "../../src/util/errors.ts";
-
-async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inFolder } from "../support/folder.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

@@ -9,6 +9,7 @@ import {
   writeSafetensors,
 } from "../../src/formats/safetensors.ts";
 import { InputError, RunError } from "../../src/util/errors.ts";
+import { inFolder } from "../support/folder.ts";
 
 const MASKING = `${import.meta.dirname}/../fixtures/masking.safetensors`;
 
@@ -23,15 +24,6 @@ function fileOf(header: string | Uint8Array, dataLength = 0, length?: bigint): U
 
 const tensor = (shape: string, range: string, dtype = "F32") =>
   `{"dtype":"${dtype}","shape":${shape},"data_offsets":${range}}`;
-
-async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 const SMALL: LoadedEntry[] = [
   { name: "bytes", dtype: "U8", shape: [3], data: Uint8Array.of(1, 2, 255) },

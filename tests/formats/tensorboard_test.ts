@@ -10,15 +10,7 @@ import { encodePng, type Picture } from "../../src/formats/png.ts";
 import { ProtoMessage } from "../../src/formats/protobuf.ts";
 import { crc32c, EventWriter, frameRecord } from "../../src/formats/tensorboard.ts";
 import { RunError } from "../../src/util/errors.ts";
-
-async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inFolder } from "../support/folder.ts";
 
 /** A bit-by-bit CRC-32C, apart from the table of the writer. */
 function slowMaskedCrc(bytes: Uint8Array): bigint {

@@ -1,15 +1,10 @@
 import { assertEquals, assertRejects } from "../deps.ts";
 import { MetricsLog, type MetricsRecord, readMetrics } from "../../src/report/metrics.ts";
 import { InputError, RunError } from "../../src/util/errors.ts";
+import { inFolder } from "../support/folder.ts";
 
-async function inFolder(test: (path: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(`${folder}/metrics.jsonl`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+const withPath = (test: (path: string) => Promise<void>) =>
+  inFolder((folder) => test(`${folder}/metrics.jsonl`));
 
 function record(step: number, more: Partial<MetricsRecord> = {}): MetricsRecord {
   return {
@@ -34,7 +29,7 @@ async function write(path: string, steps: number[]): Promise<void> {
 const stepsIn = async (path: string) => (await readMetrics(path)).map(({ step }) => step);
 
 Deno.test("MetricsLog.append() writes one JSON object per line, which readMetrics() reads", () =>
-  inFolder(async (path) => {
+  withPath(async (path) => {
     const log = await MetricsLog.open(path);
     const records = [
       record(1),
@@ -51,7 +46,7 @@ Deno.test("MetricsLog.append() writes one JSON object per line, which readMetric
   }));
 
 Deno.test("MetricsLog.append() makes NaN null where a field may be null, and refuses it elsewhere", () =>
-  inFolder(async (path) => {
+  withPath(async (path) => {
     await using log = await MetricsLog.open(path);
     await log.append(record(1, { loss: NaN, grad_norm: Infinity }));
     await assertRejects(
@@ -63,7 +58,7 @@ Deno.test("MetricsLog.append() makes NaN null where a field may be null, and ref
   }));
 
 Deno.test("MetricsLog.open() resuming keeps records up to the step and goes on behind them", () =>
-  inFolder(async (path) => {
+  withPath(async (path) => {
     await write(path, [10, 20, 30, 40]);
     const before = await Deno.readTextFile(path);
     {
@@ -76,7 +71,7 @@ Deno.test("MetricsLog.open() resuming keeps records up to the step and goes on b
   }));
 
 Deno.test("MetricsLog.open() resuming drops lines that a crash has damaged", () =>
-  inFolder(async (path) => {
+  withPath(async (path) => {
     await write(path, [1, 2, 3]);
     const whole = await Deno.readTextFile(path);
     const firstTwo = whole.split("\n").slice(0, 2).join("\n") + "\n";
@@ -92,7 +87,7 @@ Deno.test("MetricsLog.open() resuming drops lines that a crash has damaged", () 
   }));
 
 Deno.test("MetricsLog.open() resuming leaves a file that needs no change as it is, and makes a missing one", () =>
-  inFolder(async (path) => {
+  withPath(async (path) => {
     await write(path, [1, 2]);
     const before = await Deno.stat(path);
     await (await MetricsLog.open(path, { resumeAtStep: 2 })).close();
@@ -103,7 +98,7 @@ Deno.test("MetricsLog.open() resuming leaves a file that needs no change as it i
   }));
 
 Deno.test("MetricsLog.open() does not mix a new run into the records of another", () =>
-  inFolder(async (path) => {
+  withPath(async (path) => {
     await (await MetricsLog.open(path)).close();
     await write(path, [1]); // an empty file is taken
     await assertRejects(
@@ -112,17 +107,16 @@ Deno.test("MetricsLog.open() does not mix a new run into the records of another"
       `"${path}" holds the metrics of another run`,
     );
     assertEquals(await stepsIn(path), [1]);
-    await assertRejects(() => MetricsLog.open(`${path}/x/y`), Error);
   }));
 
 Deno.test("MetricsLog.open() names a folder that does not exist", () =>
-  inFolder(async (path) => {
+  withPath(async (path) => {
     const missing = `${path.replace("metrics.jsonl", "none")}/metrics.jsonl`;
     await assertRejects(() => MetricsLog.open(missing), RunError, `cannot write "${missing}"`);
   }));
 
 Deno.test("readMetrics() names the file and line of what is no record", () =>
-  inFolder(async (path) => {
+  withPath(async (path) => {
     await assertRejects(() => readMetrics(path), InputError, `there is no file "${path}"`);
     const good = JSON.stringify(record(1));
     const missing = JSON.stringify({ ...record(1), lr: undefined });

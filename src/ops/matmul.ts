@@ -1,0 +1,96 @@
+/** Matrix products with what surrounds them in a linear layer, by the kernel that suits the device. */
+import { tf } from "../deps/tfjs.ts";
+import { launch, type TextureInput } from "../gpu/kernel.ts";
+import { cpuLanes, textureSide } from "../gpu/lanes.ts";
+import { type ProductForm, productSource, tileOf } from "./matmul_subgroup.ts";
+
+/** What to do besides multiplying. */
+export interface ProductExtras {
+  /** [n], added to every row. */
+  readonly bias?: tf.Tensor;
+  /** [m, n], added. */
+  readonly residual?: tf.Tensor;
+  /** Also gives GELU of the result. */
+  readonly gelu?: boolean;
+  /** For TN: also gives the column sums of the left matrix, [m]. */
+  readonly columnSums?: boolean;
+}
+
+/** The product, and what the extras asked for. */
+export interface ProductResult {
+  readonly value: tf.Tensor2D;
+  readonly activated?: tf.Tensor2D;
+  readonly columnSums?: tf.Tensor1D;
+}
+
+/** Rows, columns and inner size of a product. */
+interface ProductSizes {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+function sizesOf(form: ProductForm, a: tf.Tensor, b: tf.Tensor): ProductSizes {
+  const [m, k] = form === "TN" ? [a.shape[1], a.shape[0]] : [a.shape[0], a.shape[1]];
+  const n = form === "NT" ? b.shape[0] : b.shape[1];
+  return { m: m as number, n: n as number, k: k as number };
+}
+
+/** Whether our kernels can make this product on the open device; else tfjs's do. */
+export function productKernelFits(form: ProductForm, a: tf.Tensor, b: tf.Tensor): boolean {
+  const { m, n, k } = sizesOf(form, a, b);
+  // Kernels move four values at a time.
+  const rowsOfFour = form === "TN" ? m % 4 === 0 : k % 4 === 0;
+  return cpuLanes() !== null && m > 0 && n % 4 === 0 && rowsOfFour;
+}
+
+/**
+ * Records a product: NN is A·B, NT is A·Bᵀ, TN is Aᵀ·B.
+ * @param a [m, k], or [k, m] for TN
+ * @param b [k, n], or [n, k] for NT
+ */
+export function product(
+  form: ProductForm,
+  a: tf.Tensor,
+  b: tf.Tensor,
+  extras: ProductExtras = {},
+): ProductResult {
+  const lanes = cpuLanes();
+  if (lanes === null) throw new Error("No matrix kernel suits this device");
+  const sizes = sizesOf(form, a, b);
+  const { bias, residual, gelu = false, columnSums = false } = extras;
+  const operands = [asOperand(a), asOperand(b)];
+  const source = productSource({
+    form,
+    lanes,
+    textures: [isTexture(operands[0]), isTexture(operands[1])],
+    bias: bias !== undefined,
+    residual: residual !== undefined,
+    gelu,
+    columnSums,
+  });
+  const { rows, columns } = tileOf(lanes);
+  const shape = [sizes.m, sizes.n];
+  const [value, extra] = launch(source, {
+    inputs: [...operands, ...(bias ? [bias] : []), ...(residual ? [residual] : [])],
+    outputs: [shape, ...(gelu ? [shape] : []), ...(columnSums ? [[sizes.m]] : [])],
+    uniform: new Uint32Array([sizes.m, sizes.n, sizes.k, 0]).buffer,
+    workgroups: [Math.ceil(sizes.m / rows), Math.ceil(sizes.n / columns)],
+  });
+  return {
+    value: value as tf.Tensor2D,
+    activated: gelu ? extra as tf.Tensor2D : undefined,
+    columnSums: columnSums ? extra as tf.Tensor1D : undefined,
+  };
+}
+
+/** A texture where rows are whole multiples of 256 bytes and fit, else the buffer. */
+function asOperand(x: tf.Tensor): tf.Tensor | TextureInput {
+  const [rows, columns] = x.shape as [number, number];
+  const side = textureSide();
+  return columns % 64 === 0 && rows <= side && columns / 4 <= side ? { tensor: x, rows, columns } : x;
+}
+
+function isTexture(operand: tf.Tensor | TextureInput): boolean {
+  return "columns" in operand;
+}

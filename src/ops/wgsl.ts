@@ -1,0 +1,31 @@
+/** Helpers for writing WGSL with repeated parts. */
+
+/** `count` parts made by `make(0) … make(count − 1)`, each on its own line. */
+export function repeat(count: number, make: (i: number) => string): string {
+  return Array.from({ length: count }, (_, i) => make(i)).join("\n");
+}
+
+/** Component of a vector of four. */
+export function component(i: number): string {
+  return "xyzw"[i % 4];
+}
+
+/** A float literal that WGSL reads as the same float32. */
+export function float(value: number): string {
+  const text = String(Math.fround(value));
+  return /[.e]/.test(text) ? text : `${text}.0`;
+}
+
+/** The exact GELU and its slope: erf by Abramowitz and Stegun 7.1.26 (absolute error under 1.5e-7). */
+export const geluFunctions = `
+fn erf4(x: vec4f) -> vec4f {
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let poly = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
+  return sign(x) * (1.0 - poly * exp(-min(a * a, vec4f(80.0))));
+}
+fn gelu4(x: vec4f) -> vec4f { return 0.5 * x * (1.0 + erf4(x * ${float(Math.SQRT1_2)})); }
+fn gelu_slope4(x: vec4f) -> vec4f {
+  let density = exp(-0.5 * min(x * x, vec4f(160.0))) * ${float(1 / Math.sqrt(2 * Math.PI))};
+  return 0.5 * (1.0 + erf4(x * ${float(Math.SQRT1_2)})) + x * density;
+}`;

@@ -1,0 +1,199 @@
+import { type Arguments, parseArguments } from "../../src/cli/command.ts";
+import { pretrainCommand, type PretrainJob } from "../../src/cli/pretrain.ts";
+import { parseYamlLayer } from "../../src/config/layers.ts";
+import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
+import type { PretrainConfig } from "../../src/config/types.ts";
+import type { PretrainOptions, PretrainResult } from "../../src/train/pretrain.ts";
+import { assert, assertEquals, assertStringIncludes } from "../deps.ts";
+import { assertSnapshot } from "../support/snapshot.ts";
+import { RecordingTerminal } from "../support/terminal.ts";
+
+const done: PretrainResult = {
+  steps: 120,
+  loss: 0.31204,
+  checkpoint: "runs/demo/checkpoints/step-00000120",
+  metrics: "runs/demo/metrics.jsonl",
+  figure: "runs/demo/figures/step-00000120.png",
+  events: "runs/demo",
+  interrupted: false,
+  seconds: 72,
+  brokenFiles: 0,
+};
+
+interface Call {
+  readonly code: number;
+  readonly terminal: RecordingTerminal;
+  /** What the job was called with; undefined when it was not. */
+  readonly config: PretrainConfig | undefined;
+  readonly options: PretrainOptions | undefined;
+}
+
+/** Runs the command around a job that only remembers its call. */
+async function pretrain(args: string[], result: PretrainResult = done): Promise<Call> {
+  let called: { config: PretrainConfig; options: PretrainOptions } | undefined;
+  const job: PretrainJob = (config, options) => {
+    called = { config, options };
+    options.onEvent?.({ kind: "notice", message: "Training" });
+    return Promise.resolve(result);
+  };
+  const command = pretrainCommand(job);
+  const parsed: Arguments = parseArguments(command, args);
+  const terminal = new RecordingTerminal();
+  const code = await command.run(parsed, terminal);
+  return { code, terminal, config: called?.config, options: called?.options };
+}
+
+Deno.test("mae pretrain runs the demo by default", async () => {
+  const { code, config, options } = await pretrain([]);
+  assertEquals([code, config?.data.train, config?.run.out], [0, "examples/photos", "runs/demo"]);
+  assertEquals([options?.resume, options?.signal?.aborted], [false, false]);
+});
+
+Deno.test("mae pretrain lays flags over --set over the file, wherever they stand", async () => {
+  const { config } = await pretrain([
+    ...[
+      "--epochs",
+      "7",
+      "--batch-size=8",
+      "--data",
+      "123",
+      "--out",
+      "my runs/1",
+      "--seed",
+      "3",
+      "--backend",
+      "cpu",
+    ],
+    ...[
+      "--set",
+      "optim.epochs=5",
+      "--set",
+      "optim.blr=1e-3",
+      "--config",
+      "vit_tiny_cifar",
+      "--set",
+      "optim.warmup_epochs=1",
+    ],
+  ]);
+  assertEquals(config?.model.encoderName, "vit_tiny");
+  assertEquals([config?.optim.epochs, config?.optim.batchSize, config?.optim.blr], [7, 8, 0.001]);
+  assertEquals([config?.data.train, config?.run.out, config?.run.seed, config?.run.backend], [
+    "123",
+    "my runs/1",
+    3,
+    "cpu",
+  ]);
+});
+
+Deno.test("mae pretrain prints the resolved configuration, events and what to do next", async () => {
+  const { terminal, config } = await pretrain([]);
+  const [configuration, ...rest] = terminal.output;
+  assertEquals(resolvePretrainConfig([parseYamlLayer(configuration, "printed")]), config);
+  await assertSnapshot("cli", "pretrain_done", rest.join("\n"));
+});
+
+Deno.test("mae pretrain says how to go on after an interruption", async () => {
+  const result = { ...done, interrupted: true, figure: null, brokenFiles: 2, loss: null, steps: 1 };
+  const { terminal } = await pretrain(["--out", "it's here", "--quiet"], result);
+  assertEquals(terminal.output.length, 1);
+  await assertSnapshot("cli", "pretrain_stopped", terminal.text);
+});
+
+Deno.test("mae pretrain --dry-run only prints the configuration", async () => {
+  const { code, config, terminal } = await pretrain(["--dry-run", "--set", "model.encoder=vit_small"]);
+  assertEquals([code, config], [0, undefined]);
+  assertEquals(
+    resolvePretrainConfig([parseYamlLayer(terminal.text, "printed")]).model.encoderName,
+    "vit_small",
+  );
+});
+
+Deno.test("mae pretrain --resume takes the run's own configuration unless one is given", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/config.yaml`, "data: {train: mine}\nmodel: {encoder: vit_small}\n");
+    for (const args of [["--out", folder], ["--set", `run.out=${folder}`]]) {
+      const { config, options } = await pretrain(["--resume", ...args]);
+      assertEquals([config?.model.encoderName, config?.data.train, config?.run.out], [
+        "vit_small",
+        "mine",
+        folder,
+      ]);
+      assert(options?.resume);
+    }
+    const other = await pretrain(["--resume", "--out", folder, "--config", "vit_base", "--data", "x"]);
+    assertEquals(other.config?.model.encoderName, "vit_base");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** A program that trains nothing until it is told to stop, and then takes `seconds` for its checkpoint. */
+function program(seconds: number): string {
+  const source = (path: string) => JSON.stringify(new URL(`../../src/cli/${path}`, import.meta.url).href);
+  return `
+    import { parseArguments } from ${source("command.ts")};
+    import { pretrainCommand } from ${source("pretrain.ts")};
+    import { systemTerminal } from ${source("terminal.ts")};
+    const result = ${JSON.stringify({ ...done, interrupted: true, figure: null })};
+    const command = pretrainCommand((_config, { signal, onEvent }) => new Promise((resolve) => {
+      const waiting = setInterval(() => {}, 1000);
+      signal.onabort = () => setTimeout(() => { clearInterval(waiting); resolve(result); }, ${
+    seconds * 1000
+  });
+      onEvent({ kind: "notice", message: "ready" });
+    }));
+    Deno.exit(await command.run(parseArguments(command, ["--config", "demo"]), systemTerminal()));
+  `;
+}
+
+async function stop(
+  seconds: number,
+  signals: Deno.Signal[],
+): Promise<{ code: number; out: string; err: string }> {
+  const file = await Deno.makeTempFile({ suffix: ".js" });
+  await Deno.writeTextFile(file, program(seconds));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-read", file],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const err = new Response(child.stderr).text();
+  let out = "";
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  for (let sent = 0;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    out += value;
+    if (sent > 0 || !out.includes("ready")) continue;
+    for (const signal of signals) {
+      if (sent++ > 0) await new Promise((resolve) => setTimeout(resolve, 200)); // equal signals at once would be one
+      child.kill(signal);
+    }
+  }
+  const { code } = await child.status;
+  await Deno.remove(file);
+  return { code, out, err: await err };
+}
+
+Deno.test({
+  name: "mae pretrain saves a checkpoint on SIGINT and SIGTERM and ends with their exit codes",
+  ignore: Deno.build.os === "windows", // has no signals to send
+  fn: async () => {
+    for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+      const { code, out, err } = await stop(0, [signal]);
+      assertEquals(code, exitCode, err);
+      assertStringIncludes(err, "Stopping after a checkpoint");
+      assertStringIncludes(out, "--resume --out runs/demo");
+    }
+  },
+});
+
+Deno.test({
+  name: "mae pretrain quits at once on a second signal",
+  ignore: Deno.build.os === "windows", // has no signals to send
+  fn: async () => {
+    const { code, out } = await stop(60, ["SIGINT", "SIGINT"]);
+    assertEquals([code, out.includes("--resume")], [130, false]);
+  },
+});
