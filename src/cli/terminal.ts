@@ -16,11 +16,14 @@ export interface Terminal {
   showStatus(line: string): void;
 }
 
+/** An output stream of the process. */
+export type OutputStream = Pick<typeof Deno.stdout, "writeSync" | "isTerminal">;
+
 /** The terminal of this process. */
-export function systemTerminal(): Terminal {
+export function systemTerminal(out: OutputStream = Deno.stdout, err: OutputStream = Deno.stderr): Terminal {
   const encoder = new TextEncoder();
   let statusShown = false;
-  const write = (stream: typeof Deno.stdout | typeof Deno.stderr, text: string) => {
+  const write = (stream: OutputStream, text: string) => {
     const bytes = encoder.encode(text);
     try {
       for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
@@ -30,12 +33,12 @@ export function systemTerminal(): Terminal {
     }
   };
   const clearStatus = () => {
-    if (statusShown) write(Deno.stdout, "\r\x1b[K");
+    if (statusShown) write(out, "\r\x1b[K");
     statusShown = false;
   };
   return {
-    interactive: Deno.stdout.isTerminal(),
-    color: Deno.stdout.isTerminal() && !Deno.noColor,
+    interactive: out.isTerminal(),
+    color: out.isTerminal() && !Deno.noColor,
     columns: () => {
       try {
         return Deno.consoleSize().columns;
@@ -45,16 +48,16 @@ export function systemTerminal(): Terminal {
     },
     print: (text) => {
       clearStatus();
-      write(Deno.stdout, `${text}\n`);
+      write(out, `${text}\n`);
     },
     printError: (text) => {
       clearStatus();
-      write(Deno.stderr, `${text}\n`);
+      write(err, `${text}\n`);
     },
     showStatus: (line) => {
       clearStatus();
       if (line === "") return;
-      write(Deno.stdout, line);
+      write(out, line);
       statusShown = true;
     },
   };

@@ -54,7 +54,9 @@ function checkTransformer(
     );
   }
   if (!Number.isInteger(width * mlpRatio)) {
-    const hidden = +(width * mlpRatio).toPrecision(6);
+    const exact = width * mlpRatio;
+    const rounded = +exact.toPrecision(6);
+    const hidden = Number.isInteger(rounded) ? exact : rounded;
     throw settings.conflict(
       fields.mlpRatio,
       mlpRatio,

@@ -125,7 +125,7 @@ class ShuffledLoader implements Loader {
       ? inlineRenderer(renderSettings(options))
       : new WorkerPool(renderSettings(options), workers, options.workerUrl);
     this.#ahead = workers === 0 ? 0 : batchesAhead(batchSize, bytes, workers);
-    for (let i = 0; i < Math.max(1, this.#ahead) + LENT; i++) this.#free.push(new SharedArrayBuffer(bytes));
+    for (let i = 0; i < this.#ahead + LENT; i++) this.#free.push(new SharedArrayBuffer(bytes));
     this.#startBatches(this.#ahead);
   }
 
@@ -145,12 +145,11 @@ class ShuffledLoader implements Loader {
     if (this.#failure !== undefined) throw this.#failure;
     const started = performance.now();
     if (this.#lent.length === LENT) this.#free.push(...this.#lent.splice(0, 1));
-    this.#startBatches(Math.max(1, this.#ahead));
+    this.#startBatches(this.#ahead + 1);
+    const [filled] = this.#queue.splice(0, 1);
     try {
-      const { batch, buffer } = await this.#queue[0];
-      this.#queue.shift();
+      const { batch, buffer } = await filled;
       this.#lent.push(buffer);
-      this.#startBatches(this.#ahead);
       return batch;
     } catch (error) {
       this.#failure ??= error instanceof Error ? error : new RunError(String(error));
@@ -171,7 +170,7 @@ class ShuffledLoader implements Loader {
     while (this.#queue.length < count) {
       const buffer = this.#free.pop();
       if (buffer === undefined) {
-        throw new RunError("The data loader's next() was called again before it had answered");
+        throw new RunError("The data loader's next() was called again before it answered");
       }
       const filled = this.#fill(this.#nextMicroBatch++, buffer);
       filled.catch(() => {}); // the `next` that comes to it throws it

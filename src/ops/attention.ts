@@ -1,7 +1,56 @@
 /** Multi-head self-attention (Vaswani et al. 2017) straight from the packed query-key-value product. */
 import { tf } from "../deps/tfjs.ts";
-import { differentiable } from "./operation.ts";
+import { cpuLanes } from "../gpu/lanes.ts";
+import { attentionKernel, attentionKernelFits, attentionKernelGradient } from "./attention_kernel.ts";
+import { type Bodies, chooseBody, differentiable } from "./operation.ts";
 import { softmaxGradientComposed } from "./softmax.ts";
+
+interface Sizes {
+  readonly images: number;
+  readonly tokens: number;
+  readonly heads: number;
+  readonly headWidth: number;
+}
+
+interface AttentionBody {
+  /** The result, then what the way back needs besides the packed product. */
+  forward(packed: tf.Tensor, sizes: Sizes): tf.Tensor[];
+  backward(upstream: tf.Tensor, packed: tf.Tensor, kept: tf.Tensor[], sizes: Sizes): tf.Tensor;
+}
+
+const composed: AttentionBody = {
+  forward(packed, sizes) {
+    const [q, k, v] = splitHeads(packed, sizes);
+    const scores = batchedProduct(tf.mul(q, 1 / Math.sqrt(sizes.headWidth)), k, "transposeRight");
+    const weights = tf.softmax(scores); // [N·h, T, T]
+    return [joinHeads(batchedProduct(weights, v), sizes), weights];
+  },
+  backward(upstream, packed, [weights], sizes) {
+    const [q, k, v] = splitHeads(packed, sizes);
+    const dOut = takeHeads(upstream, sizes); // [N·h, T, d]
+    const dv = batchedProduct(weights, dOut, "transposeLeft");
+    const dWeights = batchedProduct(dOut, v, "transposeRight");
+    const dScores = tf.mul(softmaxGradientComposed(weights, dWeights), 1 / Math.sqrt(sizes.headWidth));
+    const dq = batchedProduct(dScores, k);
+    const dk = batchedProduct(dScores, q, "transposeLeft");
+    return packGradients(dq, dk, dv, sizes);
+  },
+};
+
+const kernel: AttentionBody = {
+  forward(packed, sizes) {
+    const [attended, logTotal] = attentionKernel(packed, { ...sizes, lanes: cpuLanes() as number });
+    return [attended, attended, logTotal];
+  },
+  backward(upstream, packed, [attended, logTotal], sizes) {
+    return attentionKernelGradient(upstream, packed, attended, logTotal, {
+      ...sizes,
+      lanes: cpuLanes() as number,
+    });
+  },
+};
+
+const bodies: Bodies<AttentionBody> = { name: "attention", composed, kernel };
 
 /**
  * softmax(q kᵀ / √d) v per head, heads side by side in the result.
@@ -19,35 +68,16 @@ export function attention(packed: tf.Tensor, heads: number): tf.Tensor {
       }`,
     );
   }
-  const headWidth = packedWidth / (3 * heads);
-  const scale = 1 / Math.sqrt(headWidth);
-  const sizes: Sizes = { images, tokens, heads, headWidth };
-
+  const sizes: Sizes = { images, tokens, heads, headWidth: packedWidth / (3 * heads) };
+  const body = cpuLanes() !== null && attentionKernelFits(sizes) ? chooseBody(bodies) : composed;
   return differentiable([packed], () => {
-    const [q, k, v] = splitHeads(packed, sizes);
-    const weights = tf.softmax(batchedProduct(tf.mul(q, scale), k, "transposeRight")); // [N·h, T, T]
+    const [value, ...kept] = body.forward(packed, sizes);
     return {
-      value: joinHeads(batchedProduct(weights, v), sizes),
-      saved: [packed, weights],
-      gradients: (upstream, [packed, weights]) => {
-        const [q, k, v] = splitHeads(packed, sizes);
-        const dOut = takeHeads(upstream, sizes); // [N·h, T, d]
-        const dv = batchedProduct(weights, dOut, "transposeLeft");
-        const dWeights = batchedProduct(dOut, v, "transposeRight");
-        const dScores = tf.mul(softmaxGradientComposed(weights, dWeights), scale);
-        const dq = batchedProduct(dScores, k);
-        const dk = batchedProduct(dScores, q, "transposeLeft");
-        return [packGradients(dq, dk, dv, sizes)];
-      },
+      value,
+      saved: [packed, ...kept],
+      gradients: (upstream, [packed, ...kept]) => [body.backward(upstream, packed, kept, sizes)],
     };
   });
-}
-
-interface Sizes {
-  readonly images: number;
-  readonly tokens: number;
-  readonly heads: number;
-  readonly headWidth: number;
 }
 
 /** [N, T, 3·h·d] → three of [N·h, T, d] */

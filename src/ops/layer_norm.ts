@@ -1,6 +1,47 @@
 /** Layer normalisation over the last dimension (Ba et al. 2016), with the biased variance, as PyTorch's. */
 import { tf } from "../deps/tfjs.ts";
-import { asMatrix, differentiable } from "./operation.ts";
+import { cpuLanes } from "../gpu/lanes.ts";
+import { layerNormKernel, layerNormKernelGradients } from "./layer_norm_kernel.ts";
+import { asMatrix, type Bodies, chooseBody, differentiable } from "./operation.ts";
+
+/** Matrices in: x [M, D], gain [D], bias [D]. */
+interface LayerNormBody {
+  /** The result, then what the way back needs besides x and gain. */
+  forward(x: tf.Tensor2D, gain: tf.Tensor, bias: tf.Tensor, eps: number): tf.Tensor[];
+  backward(
+    dy: tf.Tensor2D,
+    x: tf.Tensor2D,
+    gain: tf.Tensor,
+    kept: tf.Tensor[],
+  ): [tf.Tensor, tf.Tensor, tf.Tensor];
+}
+
+const composed: LayerNormBody = {
+  forward(x, gain, bias, eps) {
+    const centred = tf.sub(x, tf.mean(x, 1, true));
+    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), eps)); // [M, 1]
+    const normalized = tf.mul(centred, inverse);
+    return [tf.add(tf.mul(normalized, gain), bias), normalized, inverse];
+  },
+  backward(dy, _x, gain, [normalized, inverse]) {
+    const scaled = tf.mul(dy, gain);
+    const meanScaled = tf.mean(scaled, 1, true); // [M, 1]
+    const meanAlong = tf.mean(tf.mul(scaled, normalized), 1, true);
+    const dx = tf.mul(inverse, tf.sub(tf.sub(scaled, meanScaled), tf.mul(normalized, meanAlong)));
+    return [dx, tf.sum(tf.mul(dy, normalized), 0), tf.sum(dy, 0)];
+  },
+};
+
+const kernel: LayerNormBody = {
+  forward: (x, gain, bias, eps) => layerNormKernel(x, gain, bias, eps, cpuLanes() as number),
+  backward: (dy, x, gain, [statistics]) =>
+    layerNormKernelGradients(dy, x, gain, statistics, cpuLanes() as number),
+};
+
+const bodies: Bodies<LayerNormBody> = { name: "layerNorm", composed, kernel };
+
+/** Widest row that a subgroup holds in registers. */
+const widestKernelRow = 4096;
 
 /**
  * (x − mean) / √(variance + eps) · gain + bias over the last dimension.
@@ -15,26 +56,18 @@ export function layerNorm(x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor, eps = 
   if (gain.size !== width || bias.size !== width) {
     throw new RangeError(`A layer norm of width ${gain.size} was given [${x.shape}]`);
   }
+  const fits = cpuLanes() !== null && width % 4 === 0 && width <= widestKernelRow;
+  const body = fits ? chooseBody(bodies) : composed;
   return differentiable([x, gain, bias], () => {
     const rows = asMatrix(x); // [M, D]
-    const { normalized, inverse } = normalize(rows, eps);
+    const [value, ...kept] = body.forward(rows, gain, bias, eps);
     return {
-      value: tf.reshape(tf.add(tf.mul(normalized, gain), bias), x.shape),
-      saved: [normalized, inverse, gain],
-      gradients: (upstream, [normalized, inverse, gain]) => {
-        const dy = asMatrix(upstream);
-        const scaled = tf.mul(dy, gain);
-        const meanScaled = tf.mean(scaled, 1, true); // [M, 1]
-        const meanAlong = tf.mean(tf.mul(scaled, normalized), 1, true);
-        const dx = tf.mul(inverse, tf.sub(tf.sub(scaled, meanScaled), tf.mul(normalized, meanAlong)));
-        return [tf.reshape(dx, x.shape), tf.sum(tf.mul(dy, normalized), 0), tf.sum(dy, 0)];
+      value: tf.reshape(value, x.shape),
+      saved: [rows, gain, ...kept],
+      gradients: (upstream, [rows, gain, ...kept]) => {
+        const [dx, dGain, dBias] = body.backward(asMatrix(upstream), rows as tf.Tensor2D, gain, kept);
+        return [tf.reshape(dx, x.shape), dGain, dBias];
       },
     };
   });
-}
-
-function normalize(rows: tf.Tensor2D, eps: number): { normalized: tf.Tensor; inverse: tf.Tensor } {
-  const centred = tf.sub(rows, tf.mean(rows, 1, true));
-  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), eps)); // [M, 1]
-  return { normalized: tf.mul(centred, inverse), inverse };
 }

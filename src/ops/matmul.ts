@@ -36,12 +36,12 @@ function sizesOf(form: ProductForm, a: tf.Tensor, b: tf.Tensor): ProductSizes {
   return { m: m as number, n: n as number, k: k as number };
 }
 
-/** Whether our kernels can make this product on the open device; else tfjs's do. */
-export function productKernelFits(form: ProductForm, a: tf.Tensor, b: tf.Tensor): boolean {
-  const { m, n, k } = sizesOf(form, a, b);
-  // Kernels move four values at a time.
-  const rowsOfFour = form === "TN" ? m % 4 === 0 : k % 4 === 0;
-  return cpuLanes() !== null && m > 0 && n % 4 === 0 && rowsOfFour;
+/**
+ * Whether our kernels can make a linear layer's products on the open device; else tfjs's do. Kernels move four values at
+ * a time, so that both widths must be multiples of four.
+ */
+export function productKernelFits(inputs: number, outputs: number): boolean {
+  return cpuLanes() !== null && inputs % 4 === 0 && outputs % 4 === 0;
 }
 
 /**

@@ -1,12 +1,7 @@
 /** AdamW over a model's parameters: moments, accumulation over micro-batches, clipping, and skipping bad steps. */
 import { tf } from "../deps/tfjs.ts";
 import type { StoredTensor } from "../formats/dtypes.ts";
-import {
-  loadParameters,
-  type Parameters,
-  readParameters,
-  type State,
-} from "../nn/parameters.ts";
+import { loadParameters, type Parameters, readParameters, type State } from "../nn/parameters.ts";
 import { type AdamWSettings, adamWUpdate } from "../ops/adamw.ts";
 import { controlSize, decideStep } from "../ops/step_control.ts";
 import type { ParameterGroup } from "./groups.ts";

@@ -1,4 +1,4 @@
-import { columnsOf, printable } from "../../src/cli/terminal.ts";
+import { columnsOf, type OutputStream, printable, systemTerminal } from "../../src/cli/terminal.ts";
 import { invocation, shellWord } from "../../src/cli/invocation.ts";
 import { assertEquals } from "../deps.ts";
 
@@ -43,4 +43,39 @@ Deno.test("systemTerminal() outlives a reader that goes away", async () => {
   const [{ code: exitCode }, err] = [await child.status, await new Response(child.stderr).text()];
   await Deno.remove(file);
   assertEquals([exitCode, err], [7, ""]);
+});
+
+Deno.test("systemTerminal() replaces the status line by whatever comes next", () => {
+  const written: string[] = [];
+  const stream = (name: string): OutputStream => ({
+    isTerminal: () => true,
+    writeSync: (bytes) => {
+      written.push(`${name} ${new TextDecoder().decode(bytes)}`);
+      return bytes.length;
+    },
+  });
+  const terminal = systemTerminal(stream("out"), stream("err"));
+  terminal.print("a");
+  terminal.showStatus("1 of 2");
+  terminal.showStatus("2 of 2");
+  terminal.printError("b");
+  terminal.showStatus("");
+  terminal.print("c");
+  const clear = "out \r\x1b[K";
+  assertEquals(written, ["out a\n", "out 1 of 2", clear, "out 2 of 2", clear, "err b\n", "out c\n"]);
+  assertEquals([terminal.interactive, terminal.columns() > 0], [true, true]);
+});
+
+Deno.test("systemTerminal() writes on after a stream that takes only part of the bytes", () => {
+  let written = "";
+  const slow: OutputStream = {
+    isTerminal: () => false,
+    writeSync: (bytes) => {
+      written += String.fromCharCode(bytes[0]);
+      return 1;
+    },
+  };
+  const terminal = systemTerminal(slow, slow);
+  terminal.print("abc");
+  assertEquals([written, terminal.interactive, terminal.color], ["abc\n", false, false]);
 });

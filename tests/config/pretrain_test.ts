@@ -115,7 +115,11 @@ Deno.test("resolvePretrainConfig() takes fractional MLP ratios with whole produc
   assertEquals(resolve(`model.encoder.mlp_ratio=${8 / 3}`).model.encoder.mlpRatio, 8 / 3);
   assertStringIncludes(
     refusal("model.encoder.mlp_ratio=2.3"),
-    "model.encoder.mlp_ratio 2.3 (from --set) gives 1766.3",
+    "model.encoder.mlp_ratio 2.3 (from --set) gives 1766.4 hidden",
+  );
+  assertStringIncludes(
+    refusal("model.encoder=vit_tiny", "model.encoder.mlp_ratio=2.6666666"),
+    "gives 511.9999872 hidden",
   );
 });
 

@@ -262,3 +262,22 @@ Deno.test("a loader reads JPEG, PNG and WebP side by side, gray or in colour", a
     }
   });
 });
+
+Deno.test("a loader asked for several batches at once gives them in order or refuses", async () => {
+  await inFolder(async (folder) => {
+    await writeImages(folder, 21);
+    const expected = await batchesOf(await optionsFor(folder), 3);
+    const loader = await openLoader(await optionsFor(folder, { workers: 1 }));
+    const answers = await Promise.allSettled([loader.next(), loader.next(), loader.next(), loader.next()]);
+    const indices = answers.map((answer) =>
+      answer.status === "fulfilled" ? [...answer.value.indices] : answer.reason.message
+    );
+    assertEquals(indices.slice(0, 2), expected.slice(0, 2).map((batch) => batch.indices));
+    assertEquals(
+      indices.slice(2),
+      Array(2).fill("The data loader's next() was called again before it answered"),
+    );
+    assertEquals([...(await loader.next()).indices], expected[2].indices);
+    await loader.close();
+  });
+});
