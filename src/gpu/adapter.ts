@@ -4,7 +4,9 @@
 export interface AdapterReport {
   /** The driver's name for the device, e.g. "llvmpipe (LLVM 15.0.6, 256 bits)". */
   readonly description: string;
+  /** The vendor's number, in decimal. */
   readonly vendor: string;
+  /** Family of devices; often empty. */
   readonly architecture: string;
   /** True for a software adapter, which runs on the CPU. */
   readonly software: boolean;

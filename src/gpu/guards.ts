@@ -7,6 +7,7 @@ import { RunError } from "../util/errors.ts";
 
 /** The GPU could not do what was asked: too large, out of memory, lost, or refused by the driver. */
 export class DeviceError extends RunError {
+  /** The class's name, for printing. */
   override name = "DeviceError";
 }
 

@@ -14,18 +14,21 @@ export interface KernelSource {
 }
 
 /**
- * A matrix that the kernel reads as a storage texture of four values per texel. On CPU adapters such loads are several
- * times cheaper than a buffer's, and loads outside give 0. Copying it there costs one pass over the data.
+ * Values that the kernel reads as a storage texture of four per texel, in rows of `texelsPerRow` texels whatever the
+ * tensor's shape: quad i is the texel (i % texelsPerRow, i / texelsPerRow), and quads beyond the last read as 0. On CPU
+ * adapters such loads are several times cheaper than a buffer's; the copy costs one pass over the data.
  */
 export interface TextureInput {
-  readonly tensor: tf.Tensor;
-  readonly rows: number;
-  /** A multiple of 64: WebGPU copies rows of whole 256 bytes. */
-  readonly columns: number;
+  /** Its number of values is a multiple of 4. */
+  readonly texture: tf.Tensor;
 }
+
+/** Width of every texture that stands for a tensor. */
+export const texelsPerRow = 1024;
 
 /** One run of a kernel. */
 export interface Launch {
+  /** What the kernel reads. */
   readonly inputs: readonly (tf.Tensor | TextureInput)[];
   /** Shapes of float32 tensors to make. */
   readonly outputs?: readonly (readonly number[])[];
@@ -33,6 +36,7 @@ export interface Launch {
   readonly inPlace?: readonly tf.Tensor[];
   /** Bytes of the uniform, a multiple of 16. */
   readonly uniform?: ArrayBuffer;
+  /** Workgroups in x, y and z. */
   readonly workgroups: readonly [number, number?, number?];
 }
 
@@ -81,7 +85,7 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   const internals = backend as unknown as BackendInternals;
   const outputs = (run.outputs ?? []).map((shape) => backend.makeTensorInfo([...shape], "float32"));
   const bindings: (tf.TensorInfo | TextureInput)[] = [...run.inputs, ...outputs, ...(run.inPlace ?? [])];
-  const tensors = bindings.map((binding) => "columns" in binding ? binding.tensor : binding);
+  const tensors = bindings.map((binding) => "texture" in binding ? binding.texture : binding);
   const buffers = tensors.map((tensor) => {
     backend.uploadToGPU(tensor.dataId);
     return backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer;
@@ -94,7 +98,7 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   const pipeline = pipelineFor(device, source);
   backend.ensureCommandEncoderReady();
   const resources: GPUBindingResource[] = bindings.map((binding, i) =>
-    "columns" in binding ? copyToTexture(gpu, binding, buffers[i], i) : { buffer: buffers[i] }
+    "texture" in binding ? copyToTexture(gpu, binding.texture, buffers[i], i) : { buffer: buffers[i] }
   );
   if (uniform) resources.push({ buffer: uniform });
   const entries = resources.map((resource, binding) => ({ binding, resource }));
@@ -119,31 +123,42 @@ function commandEncoder(internals: BackendInternals): GPUCommandEncoder {
 const textures = new WeakMap<GPUDevice, Map<string, GPUTexture>>();
 
 /**
- * Copies a matrix into a texture. Commands run in order, so one texture per shape and binding serves every launch: the
- * next copy into it waits for the kernel that reads it.
+ * Copies a tensor into a texture. Commands run in order, so one texture per size and binding serves every launch: the
+ * next copy into it waits for the kernel that reads it. Equal sizes only, so that what lies beyond the end stays 0.
  */
 function copyToTexture(
   gpu: OpenWebGpu,
-  { rows, columns }: TextureInput,
+  tensor: tf.Tensor,
   buffer: GPUBuffer,
-  slot: number,
+  binding: number,
 ): GPUTextureView {
   const { backend, device } = gpu;
   let known = textures.get(device);
   if (!known) textures.set(device, known = new Map());
-  const key = `${slot}_${rows}_${columns}`;
+  const quads = tensor.size / 4;
+  const rows = Math.floor(quads / texelsPerRow);
+  const rest = quads % texelsPerRow;
+  const key = `${binding}_${quads}`;
   let texture = known.get(key);
   if (!texture) {
     texture = device.createTexture({
-      size: [columns / 4, rows],
+      size: [texelsPerRow, rows + (rest > 0 ? 1 : 0)],
       format: "rgba32float",
       usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
     });
     known.set(key, texture);
   }
   backend.endComputePassEncoder();
-  commandEncoder(backend as unknown as BackendInternals)
-    .copyBufferToTexture({ buffer, bytesPerRow: columns * 4 }, { texture }, [columns / 4, rows]);
+  const encoder = commandEncoder(backend as unknown as BackendInternals);
+  const bytesPerRow = texelsPerRow * 16;
+  if (rows > 0) encoder.copyBufferToTexture({ buffer, bytesPerRow }, { texture }, [texelsPerRow, rows]);
+  if (rest > 0) {
+    const origin = { x: 0, y: rows };
+    encoder.copyBufferToTexture({ buffer, offset: rows * bytesPerRow, bytesPerRow }, { texture, origin }, [
+      rest,
+      1,
+    ]);
+  }
   return texture.createView();
 }
 

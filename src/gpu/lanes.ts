@@ -1,5 +1,6 @@
 /** How kernels may share values between the lanes of a subgroup on the open device. */
-import { kernelsAvailable } from "./kernel.ts";
+import type { tf } from "../deps/tfjs.ts";
+import { kernelsAvailable, texelsPerRow, type TextureInput } from "./kernel.ts";
 import { currentWebGpu } from "./runtime.ts";
 
 /** Sizes of subgroup that kernels are generated for. */
@@ -19,7 +20,14 @@ export function cpuLanes(): number | null {
   return smallest === largest && supportedLanes.includes(smallest) ? smallest : null;
 }
 
-/** Largest side of a texture on the open device. */
-export function textureSide(): number {
-  return currentWebGpu()?.adapter.limits.maxTextureDimension2D ?? 0;
+/** The tensor as a texture where that is faster and fits, else as the buffer it is. */
+export function asTexture(tensor: tf.Tensor): tf.Tensor | TextureInput {
+  const side = currentWebGpu()?.adapter.limits.maxTextureDimension2D ?? 0;
+  const fits = tensor.size % 4 === 0 && tensor.size / 4 <= texelsPerRow * side;
+  return fits && cpuLanes() !== null ? { texture: tensor } : tensor;
+}
+
+/** Whether an input is bound as a texture. */
+export function isTexture(input: tf.Tensor | TextureInput): input is TextureInput {
+  return "texture" in input;
 }

@@ -16,6 +16,7 @@ export interface RuntimeOptions {
 
 /** Bytes and tensors in use. */
 export interface MemoryUse {
+  /** Tensors alive. */
   readonly tensors: number;
   /** Bytes in tensors. */
   readonly bytesUsed: number;
@@ -27,6 +28,7 @@ export interface MemoryUse {
 
 /** The open backend. There is one at a time, because tfjs has one engine per process. */
 export interface Runtime {
+  /** Where tensors live. */
   readonly backend: "webgpu" | "cpu";
   /** What the adapter says of itself; null on the CPU backend. */
   readonly adapter: AdapterReport | null;
@@ -46,9 +48,13 @@ export interface Runtime {
 
 /** A WebGPU backend with its device, as kernels need them. */
 export interface OpenWebGpu {
+  /** tfjs's backend on the device. */
   readonly backend: WebGPUBackend;
+  /** The one device. */
   readonly device: GPUDevice;
+  /** What its adapter says of itself. */
   readonly adapter: AdapterReport;
+  /** Turns what goes wrong on it into errors. */
   readonly guard: DeviceGuard;
 }
 

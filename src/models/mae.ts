@@ -31,7 +31,9 @@ export interface MaeConfig {
   readonly patchSize: number | Size;
   /** Values per pixel, any number from 1; 3 by default. */
   readonly channels?: number;
+  /** The blocks that see the kept patches. */
   readonly encoder: TransformerConfig;
+  /** The blocks that see every position. */
   readonly decoder: TransformerConfig;
   /** Normalise each target patch by its own mean and deviation; false by default, as in the official code. */
   readonly normalizeTarget?: boolean;

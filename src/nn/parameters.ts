@@ -12,8 +12,11 @@ export type Parameters = Map<string, tf.Variable>;
 
 /** One parameter before it has values. */
 export interface ParameterSpec {
+  /** Official name. */
   readonly name: string;
+  /** Shape in PyTorch's layout. */
   readonly shape: readonly number[];
+  /** Whether training changes it. */
   readonly trainable: boolean;
   /** Fills the first values of a model. */
   readonly fill: (values: Float32Array) => void;

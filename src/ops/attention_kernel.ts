@@ -7,17 +7,21 @@
  * Traffic: every workgroup streams T·2·d values, so (T / rows)·T·2·d·4 bytes per head.
  */
 import type { tf } from "../deps/tfjs.ts";
-import { coverThreads, type KernelSource, launch, type TextureInput } from "../gpu/kernel.ts";
-import { textureSide } from "../gpu/lanes.ts";
-import { float, repeat } from "./wgsl.ts";
+import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
+import { asTexture, isTexture } from "../gpu/lanes.ts";
+import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
 
 /** Sizes that a kernel is generated for; the number of tokens is a uniform. */
 export interface AttentionShape {
+  /** Images N of the batch. */
   readonly images: number;
+  /** Tokens T of an image. */
   readonly tokens: number;
+  /** Attention heads. */
   readonly heads: number;
   /** Width of a head, a multiple of 4. */
   readonly headWidth: number;
+  /** Lanes of a subgroup. */
   readonly lanes: number;
 }
 
@@ -62,21 +66,10 @@ function packedRows(name: string, part: number, shape: AttentionShape): Rows {
 
 const outputRows: Rows = { name: "u", load: (row, quad) => `load_upstream(${row}, head4 + ${quad})` };
 
-function declare(lines: string[]): string {
-  return lines.map((line, i) => `@group(0) @binding(${i}) var${line};`).join("\n");
-}
-
-function matrix(name: string, texture: boolean): string {
-  return texture
-    ? ` ${name}: texture_storage_2d<rgba32float, read>`
-    : `<storage, read> ${name}: array<vec4f>`;
-}
-
+/** The loader of a matrix with rows of `columns4` quads. */
 function loader(name: string, texture: boolean, columns4: number): string {
-  const value = texture
-    ? `textureLoad(${name}, vec2u(column4, row))`
-    : `${name}[row * ${columns4}u + column4]`;
-  return `fn load_${name}(row: u32, column4: u32) -> vec4f { return ${value}; }`;
+  return `${loadQuads(name, texture)}
+fn load_${name}(row: u32, column4: u32) -> vec4f { return ${name}(row * ${columns4}u + column4); }`;
 }
 
 /** Start of a kernel: which head, which rows; then the loop over blocks of streamed rows. */
@@ -199,12 +192,12 @@ ${repeat(plan.parts, (v) => `    o${r}_${v} *= shrink${r};`)}`);
     name: `attention_${texture}_${shape.heads}_${shape.headWidth}_${shape.lanes}_${plan.stream}`,
     code: `
 ${
-      declare([
-        matrix("packed", texture),
-        "<storage, read_write> attended: array<vec4f>",
-        "<storage, read_write> log_total: array<f32>",
-        "<uniform> sizes: vec4u",
-      ])
+      bindings(
+        declareQuads("packed", texture),
+        "var<storage, read_write> attended: array<vec4f>;",
+        "var<storage, read_write> log_total: array<f32>;",
+        "var<uniform> sizes: vec4u;",
+      )
     }
 ${loader("packed", texture, 3 * width4)}
 ${
@@ -237,12 +230,12 @@ function alongSource({ heads, headWidth }: AttentionShape): KernelSource {
     name: `attention_along_${heads}_${headWidth}`,
     code: `
 ${
-      declare([
-        "<storage, read> upstream: array<vec4f>",
-        "<storage, read> attended: array<vec4f>",
-        "<storage, read_write> along: array<f32>",
-        "<uniform> sizes: vec4u",
-      ])
+      bindings(
+        "var<storage, read> upstream: array<vec4f>;",
+        "var<storage, read> attended: array<vec4f>;",
+        "var<storage, read_write> along: array<f32>;",
+        "var<uniform> sizes: vec4u;",
+      )
     }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -294,14 +287,14 @@ function gradientSource(
     }_${shape.heads}_${shape.headWidth}_${shape.lanes}_${plan.stream}`,
     code: `
 ${
-      declare([
-        matrix("packed", textures[0]),
-        matrix("upstream", textures[1]),
-        "<storage, read> log_total: array<f32>",
-        "<storage, read> along: array<f32>",
-        "<storage, read_write> gradient: array<vec4f>",
-        "<uniform> sizes: vec4u",
-      ])
+      bindings(
+        declareQuads("packed", textures[0]),
+        declareQuads("upstream", textures[1]),
+        "var<storage, read> log_total: array<f32>;",
+        "var<storage, read> along: array<f32>;",
+        "var<storage, read_write> gradient: array<vec4f>;",
+        "var<uniform> sizes: vec4u;",
+      )
     }
 ${loader("packed", textures[0], 3 * width4)}
 ${loader("upstream", textures[1], width4)}
@@ -330,14 +323,6 @@ ${
   };
 }
 
-function asOperand(x: tf.Tensor, rows: number): tf.Tensor | TextureInput {
-  const columns = x.size / rows;
-  const fits = columns % 64 === 0 && rows <= textureSide() && columns / 4 <= textureSide();
-  return fits ? { tensor: x, rows, columns } : x;
-}
-
-const isTexture = (operand: tf.Tensor | TextureInput) => "columns" in operand;
-
 function workgroupsOf(shape: AttentionShape): [number, number, number] {
   return [Math.ceil(shape.tokens / planOf(shape).rows), shape.heads, shape.images];
 }
@@ -350,7 +335,7 @@ export function attentionKernelFits({ images, heads, headWidth }: Omit<Attention
 /** Attended values [N, T, h·d], and log Σ exp of the scores of every image, head and token. */
 export function attentionKernel(packed: tf.Tensor, shape: AttentionShape): tf.Tensor[] {
   const { images, tokens, heads, headWidth } = shape;
-  const operand = asOperand(packed, images * tokens);
+  const operand = asTexture(packed);
   return launch(forwardSource(shape, isTexture(operand)), {
     inputs: [operand],
     outputs: [[images, tokens, heads * headWidth], [images * heads * tokens]],
@@ -377,7 +362,7 @@ export function attentionKernelGradient(
     uniform,
     workgroups: [x, y],
   });
-  const operands = [asOperand(packed, images * tokens), asOperand(upstream, images * tokens)];
+  const operands = [asTexture(packed), asTexture(upstream)];
   const textures = [isTexture(operands[0]), isTexture(operands[1])] as const;
   const inputs = [...operands, logTotal, along];
   const [gradient] = launch(gradientSource(shape, "query", textures), {

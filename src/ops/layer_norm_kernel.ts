@@ -1,15 +1,19 @@
 /**
- * Layer norm for CPU adapters: one subgroup per row, the row's values spread over the lanes, no barrier.
+ * Layer norm for CPU adapters: one subgroup works on a row, whose values are spread over its lanes; no barrier.
  *
  * Forward: 8 bytes of traffic per value (one read, one write) and about 8 operations. Backward in x: three reads and one
  * write. Backward in gain and bias: sums down the columns in pieces of rows, then over the pieces, in a fixed order.
  */
 import { tf } from "../deps/tfjs.ts";
-import { type KernelSource, launch } from "../gpu/kernel.ts";
-import { float, repeat } from "./wgsl.ts";
+import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
+import { asTexture, isTexture } from "../gpu/lanes.ts";
+import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
 
 /** Rows whose column sums one workgroup makes. */
 const pieceRows = 256;
+
+/** Rows of one workgroup: enough that starting a workgroup costs little. */
+const rowsPerGroup = 16;
 
 /** Adds up a value over the lanes; every lane gets the sum. */
 function sumOverLanes(name: string, lanes: number): string {
@@ -25,25 +29,44 @@ function eachQuad(width: number, lanes: number, line: (name: number, quad: strin
   });
 }
 
-function forwardSource(width: number, lanes: number, eps: number): KernelSource {
-  const parts = Math.ceil(width / 4 / lanes);
-  return {
-    name: `layer_norm_${width}_${lanes}_${eps}`,
-    code: `
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> gain: array<vec4f>;
-@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> statistics: array<vec2f>; // mean, 1 / deviation
-@group(0) @binding(5) var<uniform> sizes: vec4u;
-
+/** A kernel whose workgroup goes through its rows one by one; `row` and its first quad `start` are known in the body. */
+function rowKernel(lanes: number, width: number, body: string): string {
+  return `
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = id.x + id.y * sizes.y;
-  if (row >= sizes.x) { return; }
-  let start = row * ${width / 4}u;
+  let first = (id.x + id.y * sizes.y) * ${rowsPerGroup}u;
+  for (var row = first; row < min(first + ${rowsPerGroup}u, sizes.x); row++) {
+    let start = row * ${width / 4}u;
+${body}
+  }
+}`;
+}
+
+function forwardSource(width: number, lanes: number, eps: number, texture: boolean): KernelSource {
+  const parts = Math.ceil(width / 4 / lanes);
+  return {
+    name: `layer_norm_${width}_${lanes}_${eps}_${texture}`,
+    code: `
+${
+      bindings(
+        declareQuads("x", texture),
+        declareQuads("gain", texture),
+        declareQuads("bias", texture),
+        "var<storage, read_write> y: array<vec4f>;",
+        "var<storage, read_write> statistics: array<vec4f>; // mean, 1 / deviation, and nothing twice",
+        "var<uniform> sizes: vec4u;",
+      )
+    }
+${loadQuads("x", texture)}
+${loadQuads("gain", texture)}
+${loadQuads("bias", texture)}
+${
+      rowKernel(
+        lanes,
+        width,
+        `
 ${repeat(parts, (i) => `  var x${i} = vec4f();`)}
-${eachQuad(width, lanes, (i, quad) => `  x${i} = x[start + ${quad}];`)}
+${eachQuad(width, lanes, (i, quad) => `  x${i} = x(start + ${quad});`)}
   var total = ${sumOf(parts, (i) => `dot(x${i}, vec4f(1.0))`)};
 ${sumOverLanes("total", lanes)}
   let mean = total / ${float(width)};
@@ -53,11 +76,15 @@ ${eachQuad(width, lanes, (i) => `  d${i} = x${i} - mean;`)}
 ${sumOverLanes("squares", lanes)}
   let inverse = inverseSqrt(squares / ${float(width)} + ${float(eps)});
 ${
-      eachQuad(width, lanes, (i, quad) =>
-        `  y[start + ${quad}] = d${i} * inverse * gain[${quad}] + bias[${quad}];`)
-    }
-  if (lane == 0u) { statistics[row] = vec2f(mean, inverse); }
-}`,
+          eachQuad(
+            width,
+            lanes,
+            (i, quad) => `  y[start + ${quad}] = d${i} * inverse * gain(${quad}) + bias(${quad});`,
+          )
+        }
+  if (lane == 0u) { statistics[row] = vec4f(mean, inverse, 0.0, 0.0); }`,
+      )
+    }`,
   };
 }
 
@@ -65,62 +92,81 @@ function sumOf(count: number, term: (i: number) => string): string {
   return Array.from({ length: count }, (_, i) => term(i)).join(" + ");
 }
 
-function inputGradientSource(width: number, lanes: number): KernelSource {
+function inputGradientSource(width: number, lanes: number, texture: boolean): KernelSource {
   const parts = Math.ceil(width / 4 / lanes);
   return {
-    name: `layer_norm_dx_${width}_${lanes}`,
+    name: `layer_norm_dx_${width}_${lanes}_${texture}`,
     code: `
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> gain: array<vec4f>;
-@group(0) @binding(3) var<storage, read> statistics: array<vec2f>;
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
-@group(0) @binding(5) var<uniform> sizes: vec4u;
-
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = id.x + id.y * sizes.y;
-  if (row >= sizes.x) { return; }
-  let start = row * ${width / 4}u;
-  let mean = statistics[row].x;
-  let inverse = statistics[row].y;
+${
+      bindings(
+        declareQuads("dy", texture),
+        declareQuads("x", texture),
+        declareQuads("gain", texture),
+        declareQuads("statistics", texture),
+        "var<storage, read_write> dx: array<vec4f>;",
+        "var<uniform> sizes: vec4u;",
+      )
+    }
+${loadQuads("dy", texture)}
+${loadQuads("x", texture)}
+${loadQuads("gain", texture)}
+${loadQuads("statistics", texture)}
+${
+      rowKernel(
+        lanes,
+        width,
+        `
+  let statistic = statistics(row);
+  let mean = statistic.x;
+  let inverse = statistic.y;
 ${repeat(parts, (i) => `  var n${i} = vec4f();\n  var g${i} = vec4f();`)}
 ${
-      eachQuad(width, lanes, (i, quad) =>
-        `  n${i} = (x[start + ${quad}] - mean) * inverse;\n  g${i} = dy[start + ${quad}] * gain[${quad}];`)
-    }
+          eachQuad(
+            width,
+            lanes,
+            (i, quad) =>
+              `  n${i} = (x(start + ${quad}) - mean) * inverse;\n  g${i} = dy(start + ${quad}) * gain(${quad});`,
+          )
+        }
   var total = ${sumOf(parts, (i) => `dot(g${i}, vec4f(1.0))`)};
   var along = ${sumOf(parts, (i) => `dot(g${i}, n${i})`)};
 ${sumOverLanes("total", lanes)}
 ${sumOverLanes("along", lanes)}
   total /= ${float(width)};
   along /= ${float(width)};
-${eachQuad(width, lanes, (i, quad) => `  dx[start + ${quad}] = inverse * (g${i} - total - n${i} * along);`)}
-}`,
+${eachQuad(width, lanes, (i, quad) => `  dx[start + ${quad}] = inverse * (g${i} - total - n${i} * along);`)}`,
+      )
+    }`,
   };
 }
 
 /** Sums of dy · normalised x and of dy down the columns of one piece of rows. */
-function columnSource(width: number, lanes: number): KernelSource {
+function columnSource(width: number, lanes: number, texture: boolean): KernelSource {
   return {
-    name: `layer_norm_columns_${width}_${lanes}`,
+    name: `layer_norm_columns_${width}_${lanes}_${texture}`,
     code: `
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> statistics: array<vec2f>;
-@group(0) @binding(3) var<storage, read_write> pieces: array<vec4f>; // [piece][gain, bias][width / 4]
-@group(0) @binding(4) var<uniform> sizes: vec4u;
-
+${
+      bindings(
+        declareQuads("dy", texture),
+        declareQuads("x", texture),
+        declareQuads("statistics", texture),
+        "var<storage, read_write> pieces: array<vec4f>; // [piece][gain, bias][width / 4]",
+        "var<uniform> sizes: vec4u;",
+      )
+    }
+${loadQuads("dy", texture)}
+${loadQuads("x", texture)}
+${loadQuads("statistics", texture)}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let quad = id.x * ${lanes}u + lane;
-  if (quad >= ${width / 4}u) { return; }
+  let quad = min(id.x * ${lanes}u + lane, ${width / 4 - 1}u); // lanes beyond the width repeat its last quad
   var gain = vec4f();
   var bias = vec4f();
   let end = min(sizes.x, (id.y + 1u) * ${pieceRows}u);
   for (var row = id.y * ${pieceRows}u; row < end; row++) {
-    let g = dy[row * ${width / 4}u + quad];
-    gain += g * (x[row * ${width / 4}u + quad] - statistics[row].x) * statistics[row].y;
+    let g = dy(row * ${width / 4}u + quad);
+    let statistic = statistics(row);
+    gain += g * (x(row * ${width / 4}u + quad) - statistic.x) * statistic.y;
     bias += g;
   }
   pieces[(id.y * 2u) * ${width / 4}u + quad] = gain;
@@ -129,17 +175,13 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
   };
 }
 
-function sizesUniform(rows: number, perRow: number): ArrayBuffer {
-  return new Uint32Array([rows, perRow, 0, 0]).buffer;
+/** Workgroups for all rows, split where one dimension is too short, and the uniform that tells rows and split. */
+function rowWorkgroups(rows: number): { workgroups: [number, number]; uniform: ArrayBuffer } {
+  const [x, y] = coverThreads(rows, rowsPerGroup);
+  return { workgroups: [x, y], uniform: new Uint32Array([rows, x, 0, 0]).buffer };
 }
 
-/** Rows as workgroups, split where one dimension is too short. */
-function rowWorkgroups(rows: number): [number, number] {
-  const limit = 65535;
-  return rows <= limit ? [rows, 1] : [limit, Math.ceil(rows / limit)];
-}
-
-/** Layer norm of [M, D] and its statistics [M, 2]. D must be a multiple of 4. */
+/** Layer norm of [M, D] and its statistics [M, 4]. D must be a multiple of 4. */
 export function layerNormKernel(
   x: tf.Tensor2D,
   gain: tf.Tensor,
@@ -148,12 +190,11 @@ export function layerNormKernel(
   lanes: number,
 ): tf.Tensor[] {
   const [rows, width] = x.shape;
-  const workgroups = rowWorkgroups(rows);
-  return launch(forwardSource(width, lanes, eps), {
-    inputs: [x, gain, bias],
-    outputs: [[rows, width], [rows, 2]],
-    uniform: sizesUniform(rows, workgroups[0]),
-    workgroups,
+  const inputs = [asTexture(x), asTexture(gain), asTexture(bias)];
+  return launch(forwardSource(width, lanes, eps, isTexture(inputs[0])), {
+    inputs,
+    outputs: [[rows, width], [rows, 4]],
+    ...rowWorkgroups(rows),
   });
 }
 
@@ -166,19 +207,19 @@ export function layerNormKernelGradients(
   lanes: number,
 ): [dx: tf.Tensor, dGain: tf.Tensor, dBias: tf.Tensor] {
   const [rows, width] = x.shape;
-  const workgroups = rowWorkgroups(rows);
-  const uniform = sizesUniform(rows, workgroups[0]);
-  const [dx] = launch(inputGradientSource(width, lanes), {
-    inputs: [dy, x, gain, statistics],
+  const inputs = [asTexture(dy), asTexture(x)];
+  const texture = isTexture(inputs[0]);
+  const grid = rowWorkgroups(rows);
+  const [dx] = launch(inputGradientSource(width, lanes, texture), {
+    inputs: [...inputs, asTexture(gain), asTexture(statistics)],
     outputs: [[rows, width]],
-    uniform,
-    workgroups,
+    ...grid,
   });
   const count = Math.ceil(rows / pieceRows);
-  const [pieces] = launch(columnSource(width, lanes), {
-    inputs: [dy, x, statistics],
+  const [pieces] = launch(columnSource(width, lanes, texture), {
+    inputs: [...inputs, asTexture(statistics)],
     outputs: [[count, 2, width]],
-    uniform,
+    uniform: grid.uniform,
     workgroups: [Math.ceil(width / 4 / lanes), count],
   });
   const [dGain, dBias] = tf.unstack(tf.sum(pieces, 0));

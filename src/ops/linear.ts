@@ -1,10 +1,11 @@
 /** Linear layers: y = x Wᵀ + b, with an activation or a residual sum in the same operation. */
 import { tf } from "../deps/tfjs.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
+import { asTexture, isTexture } from "../gpu/lanes.ts";
 import { geluComposed, geluSlopeComposed } from "./gelu.ts";
 import { product, productKernelFits } from "./matmul.ts";
 import { asMatrix, type Bodies, chooseBody, type Differentiable, differentiable } from "./operation.ts";
-import { geluFunctions } from "./wgsl.ts";
+import { bindings, declareQuads, geluFunctions, loadQuads } from "./wgsl.ts";
 
 /** What follows the product inside the operation. */
 export interface LinearOptions {
@@ -49,13 +50,10 @@ const kernel: LinearBody = {
     return [activated ?? value, value];
   },
   throughGelu(upstream, sum) {
+    const inputs = [asTexture(upstream), asTexture(sum)];
     const [x, y] = coverThreads(upstream.size / 4, 64);
-    const source = throughGeluSource(upstream.size / 4, x * 64);
-    return launch(source, {
-      inputs: [upstream, sum],
-      outputs: [upstream.shape],
-      workgroups: [x, y],
-    })[0] as tf.Tensor2D;
+    const source = throughGeluSource(upstream.size / 4, x * 64, isTexture(inputs[0]));
+    return launch(source, { inputs, outputs: [upstream.shape], workgroups: [x, y] })[0] as tf.Tensor2D;
   },
   backward(dy, x, weight) {
     const { value, columnSums } = product("TN", dy, x, { columnSums: true });
@@ -66,18 +64,24 @@ const kernel: LinearBody = {
 const bodies: Bodies<LinearBody> = { name: "linear", composed, kernel };
 
 /** Traffic: 8 bytes read and 4 written per value; about 30 operations. */
-function throughGeluSource(quads: number, rowThreads: number): KernelSource {
+function throughGeluSource(quads: number, rowThreads: number, texture: boolean): KernelSource {
   return {
-    name: `through_gelu_${quads}_${rowThreads}`,
+    name: `through_gelu_${quads}_${rowThreads}_${texture}`,
     code: `
-@group(0) @binding(0) var<storage, read> upstream: array<vec4f>;
-@group(0) @binding(1) var<storage, read> sum: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> gradient: array<vec4f>;
+${
+      bindings(
+        declareQuads("upstream", texture),
+        declareQuads("sum", texture),
+        "var<storage, read_write> gradient: array<vec4f>;",
+      )
+    }
+${loadQuads("upstream", texture)}
+${loadQuads("sum", texture)}
 ${geluFunctions}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x + id.y * ${rowThreads}u;
-  if (i < ${quads}u) { gradient[i] = upstream[i] * gelu_slope4(sum[i]); }
+  if (i < ${quads}u) { gradient[i] = upstream(i) * gelu_slope4(sum(i)); }
 }`,
   };
 }

@@ -6,7 +6,9 @@ import { tf } from "../deps/tfjs.ts";
 
 /** Which patches the encoder sees. All index tensors are int32. */
 export interface Masking {
+  /** Patches L of an image. */
   readonly length: number;
+  /** Patches kept of each image. */
   readonly kept: number;
   /** Patch index of each kept token, in the order of the noise: [N, kept] */
   readonly idsKeep: tf.Tensor2D;

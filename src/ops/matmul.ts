@@ -1,7 +1,7 @@
 /** Matrix products with what surrounds them in a linear layer, by the kernel that suits the device. */
 import { tf } from "../deps/tfjs.ts";
-import { launch, type TextureInput } from "../gpu/kernel.ts";
-import { cpuLanes, textureSide } from "../gpu/lanes.ts";
+import { launch } from "../gpu/kernel.ts";
+import { asTexture, cpuLanes, isTexture } from "../gpu/lanes.ts";
 import { type ProductForm, productSource, tileOf } from "./matmul_subgroup.ts";
 
 /** What to do besides multiplying. */
@@ -18,8 +18,11 @@ export interface ProductExtras {
 
 /** The product, and what the extras asked for. */
 export interface ProductResult {
+  /** The product with what was added to it. */
   readonly value: tf.Tensor2D;
+  /** GELU of the value, where asked for. */
   readonly activated?: tf.Tensor2D;
+  /** Column sums of the left matrix, where asked for. */
   readonly columnSums?: tf.Tensor1D;
 }
 
@@ -59,7 +62,9 @@ export function product(
   if (lanes === null) throw new Error("No matrix kernel suits this device");
   const sizes = sizesOf(form, a, b);
   const { bias, residual, gelu = false, columnSums = false } = extras;
-  const operands = [asOperand(a), asOperand(b)];
+  const operands = [asTexture(a), asTexture(b)];
+  // Epilogue operands are bound like A, which a kernel's name tells.
+  const bind = (extra: tf.Tensor) => isTexture(operands[0]) ? { texture: extra } : extra;
   const source = productSource({
     form,
     lanes,
@@ -72,7 +77,7 @@ export function product(
   const { rows, columns } = tileOf(lanes);
   const shape = [sizes.m, sizes.n];
   const [value, extra] = launch(source, {
-    inputs: [...operands, ...(bias ? [bias] : []), ...(residual ? [residual] : [])],
+    inputs: [...operands, ...[bias, residual].filter((extra) => extra !== undefined).map(bind)],
     outputs: [shape, ...(gelu ? [shape] : []), ...(columnSums ? [[sizes.m]] : [])],
     uniform: new Uint32Array([sizes.m, sizes.n, sizes.k, 0]).buffer,
     workgroups: [Math.ceil(sizes.m / rows), Math.ceil(sizes.n / columns)],
@@ -82,15 +87,4 @@ export function product(
     activated: gelu ? extra as tf.Tensor2D : undefined,
     columnSums: columnSums ? extra as tf.Tensor1D : undefined,
   };
-}
-
-/** A texture where rows are whole multiples of 256 bytes and fit, else the buffer. */
-function asOperand(x: tf.Tensor): tf.Tensor | TextureInput {
-  const [rows, columns] = x.shape as [number, number];
-  const side = textureSide();
-  return columns % 64 === 0 && rows <= side && columns / 4 <= side ? { tensor: x, rows, columns } : x;
-}
-
-function isTexture(operand: tf.Tensor | TextureInput): boolean {
-  return "columns" in operand;
 }

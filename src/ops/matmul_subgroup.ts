@@ -8,16 +8,18 @@
  * Work: 2·M·N·K operations; traffic per tile (R + columns) · K · 4 bytes.
  */
 import type { KernelSource } from "../gpu/kernel.ts";
-import { component, geluFunctions, repeat } from "./wgsl.ts";
+import { bindings, component, declareQuads, geluFunctions, loadQuads, repeat } from "./wgsl.ts";
 
 /** Which operand is stored transposed: C = A·B, A·Bᵀ or Aᵀ·B. */
 export type ProductForm = "NN" | "NT" | "TN";
 
 /** What a generated product does besides multiplying. */
 export interface ProductVariant {
+  /** Which factor is transposed. */
   readonly form: ProductForm;
+  /** Lanes of a subgroup. */
   readonly lanes: number;
-  /** Whether each operand is bound as a texture (else as a buffer). */
+  /** Whether A and B are bound as textures (else as buffers); bias and residual are bound like A. */
   readonly textures: readonly [a: boolean, b: boolean];
   /** Adds a row vector to every row. */
   readonly bias: boolean;
@@ -48,8 +50,9 @@ export function productSource(variant: ProductVariant): KernelSource {
     name: ["matmul", form, lanes, storage, ...flags].join("_"),
     code: `
 ${declarations(variant)}
-${loader("a", textures[0], form === "TN" ? "sizes.m" : "sizes.k", form === "TN" ? "sizes.k" : "sizes.m")}
-${loader("b", textures[1], form === "NT" ? "sizes.k" : "sizes.n", form === "NT" ? "sizes.n" : "sizes.k")}
+${loaders(variant)}
+${bias ? loadQuads("bias", textures[0]) : ""}
+${residual ? loadQuads("residual", textures[0]) : ""}
 ${gelu ? geluFunctions : ""}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -59,32 +62,35 @@ ${body(variant)}
 }
 
 function declarations({ textures, bias, residual, gelu, columnSums }: ProductVariant): string {
-  const operand = (name: string, texture: boolean) =>
-    texture
-      ? `var ${name}_data: texture_storage_2d<rgba32float, read>;`
-      : `var<storage, read> ${name}_data: array<vec4f>;`;
-  const lines = [
-    operand("a", textures[0]),
-    operand("b", textures[1]),
-    ...(bias ? ["var<storage, read> bias: array<vec4f>;"] : []),
-    ...(residual ? ["var<storage, read> residual: array<vec4f>;"] : []),
+  return "struct Sizes { m: u32, n: u32, k: u32, unused: u32 }\n" + bindings(
+    declareQuads("a", textures[0]),
+    declareQuads("b", textures[1]),
+    ...(bias ? [declareQuads("bias", textures[0])] : []),
+    ...(residual ? [declareQuads("residual", textures[0])] : []),
     "var<storage, read_write> c: array<vec4f>;",
     ...(gelu ? ["var<storage, read_write> activated: array<vec4f>;"] : []),
     ...(columnSums ? ["var<storage, read_write> sums: array<vec4f>;"] : []),
     "var<uniform> sizes: Sizes;",
-  ];
-  return "struct Sizes { m: u32, n: u32, k: u32, unused: u32 }\n" +
-    lines.map((line, i) => `@group(0) @binding(${i}) ${line}`).join("\n");
+  );
 }
 
-/** Four neighbouring values of an operand of `columns` by `rows`; 0 outside. */
-function loader(name: string, texture: boolean, columns: string, rows: string): string {
-  return texture
-    ? `fn load_${name}(row: u32, column4: u32) -> vec4f { return textureLoad(${name}_data, vec2u(column4, row)); }`
-    : `fn load_${name}(row: u32, column4: u32) -> vec4f {
-  let inside = row < ${rows} && column4 < ${columns} / 4u;
-  return select(vec4f(), ${name}_data[select(0u, row * (${columns} / 4u) + column4, inside)], inside);
-}`;
+/** Quads of the operands by row and column; 0 wherever that matters (beyond the last row, and for A beyond k). */
+function loaders({ form, textures }: ProductVariant): string {
+  const [aRows, aColumns] = form === "TN" ? ["sizes.k", "sizes.m"] : ["sizes.m", "sizes.k"];
+  const [bRows, bColumns] = form === "NT" ? ["sizes.n", "sizes.k"] : ["sizes.k", "sizes.n"];
+  const load = (name: string, rows: string, columns: string, texture: boolean) => {
+    const value = texture
+      ? `${name}(row * (${columns} / 4u) + column4)`
+      : `select(vec4f(), ${name}(min(row, ${rows} - 1u) * (${columns} / 4u) + column4), row < ${rows})`;
+    // Beyond k a row's quads are the next row's: they must not be added.
+    const guarded = name === "a" && form !== "TN"
+      ? `select(vec4f(), ${value}, column4 < sizes.k / 4u)`
+      : value;
+    return `${
+      loadQuads(name, texture)
+    }\nfn load_${name}(row: u32, column4: u32) -> vec4f { return ${guarded}; }`;
+  };
+  return `${load("a", aRows, aColumns, textures[0])}\n${load("b", bRows, bColumns, textures[1])}`;
 }
 
 function body(variant: ProductVariant): string {
@@ -155,7 +161,7 @@ function multiply({ form, lanes, columnSums }: ProductVariant, rows: number, gro
 
 function store({ lanes, bias, residual, gelu }: ProductVariant, rows: number, g: number): string {
   const lines = repeat(rows, (r) => {
-    const terms = [`c${r}_${g}`, ...(bias ? ["add"] : []), ...(residual ? ["residual[at]"] : [])];
+    const terms = [`c${r}_${g}`, ...(bias ? ["add"] : []), ...(residual ? ["residual(at)"] : [])];
     return `    if (row0 + ${r}u < sizes.m) {
       let at = (row0 + ${r}u) * (sizes.n / 4u) + column;
       let value = ${terms.join(" + ")};
@@ -165,7 +171,7 @@ function store({ lanes, bias, residual, gelu }: ProductVariant, rows: number, g:
   });
   return `  if (column0 + ${g * lanes}u + lane < sizes.n / 4u) {
     let column = column0 + ${g * lanes}u + lane;
-    ${bias ? "let add = bias[column];" : ""}
+    ${bias ? "let add = bias(column);" : ""}
 ${lines}
   }`;
 }

@@ -10,8 +10,11 @@ export type BodyName = "composed" | "kernel";
 
 /** An operation's bodies: equal signatures, equal values. */
 export interface Bodies<Body> {
+  /** Name of the operation, in errors and tests. */
   readonly name: string;
+  /** The definition, in operations of tfjs. */
   readonly composed: Body;
+  /** The same in our own WGSL. */
   readonly kernel?: Body;
 }
 
@@ -36,6 +39,7 @@ export function withBody<Result>(body: BodyName, work: () => Result): Result {
 
 /** A forward result and how to go back from it. */
 export interface Differentiable {
+  /** The result. */
   readonly value: tf.Tensor;
   /** Tensors to keep for the way back. */
   readonly saved: readonly tf.Tensor[];

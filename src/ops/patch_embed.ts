@@ -26,6 +26,7 @@ const kernel: PatchEmbedBody = {
 const bodies: Bodies<PatchEmbedBody> = { name: "patchEmbed", composed, kernel };
 
 /**
+ * Embeds patches linearly; the same as a convolution whose kernel and stride are a patch.
  * @param patches [N, K, p·q·C] in the order of `patchify`; data, gets no gradient
  * @param weight [D, C, p, q], PyTorch's convolution layout
  * @param bias [D]

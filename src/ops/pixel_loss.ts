@@ -1,6 +1,8 @@
 /** The reconstruction target and the loss on removed patches (paper section 3.3 and its "reconstruction target"). */
 import { tf } from "../deps/tfjs.ts";
-import { differentiable } from "./operation.ts";
+import { cpuLanes } from "../gpu/lanes.ts";
+import { type Bodies, chooseBody, differentiable } from "./operation.ts";
+import { patchLosses, patchLossGradient } from "./pixel_loss_kernel.ts";
 
 /** Added to the patch variance inside the root, as in the official code. */
 export const targetEpsilon = 1e-6;
@@ -24,6 +26,35 @@ export function reconstructionTarget(patches: tf.Tensor, normalize: boolean): tf
   return tf.div(tf.sub(patches, mean), deviation);
 }
 
+interface PixelLossBody {
+  /** Mean squared error of each patch, [N, L]. */
+  losses(prediction: tf.Tensor, patches: tf.Tensor, normalize: boolean): tf.Tensor;
+  /** (prediction − target) times a factor per patch, [N, L]. */
+  gradient(prediction: tf.Tensor, patches: tf.Tensor, factors: tf.Tensor, normalize: boolean): tf.Tensor;
+}
+
+const composed: PixelLossBody = {
+  losses: (prediction, patches, normalize) =>
+    tf.mean(tf.square(tf.sub(prediction, reconstructionTarget(patches, normalize))), -1),
+  gradient: (prediction, patches, factors, normalize) =>
+    tf.mul(tf.sub(prediction, reconstructionTarget(patches, normalize)), tf.expandDims(factors, -1)),
+};
+
+const kernel: PixelLossBody = {
+  losses(prediction, patches, normalize) {
+    const [images, length, values] = prediction.shape as [number, number, number];
+    return tf.reshape(patchLosses(prediction, patches, kernelShape(values, normalize)), [images, length]);
+  },
+  gradient: (prediction, patches, factors, normalize) =>
+    patchLossGradient(prediction, patches, factors, kernelShape(prediction.shape[2] as number, normalize)),
+};
+
+function kernelShape(values: number, normalize: boolean) {
+  return { values, normalize, lanes: cpuLanes() as number, epsilon: targetEpsilon };
+}
+
+const bodies: Bodies<PixelLossBody> = { name: "maskedPixelLoss", composed, kernel };
+
 /**
  * Mean squared error of each patch over its P values, averaged over the removed patches of all images.
  * @param prediction [N, L, P]
@@ -37,17 +68,16 @@ export function maskedPixelLoss(
   mask: tf.Tensor,
   normalize: boolean,
 ): tf.Scalar {
-  const values = prediction.shape[prediction.rank - 1];
+  const values = prediction.shape[prediction.rank - 1] as number;
+  const body = cpuLanes() !== null && values % 4 === 0 ? chooseBody(bodies) : composed;
   return differentiable<tf.Scalar>([prediction], () => {
-    const difference = tf.sub(prediction, reconstructionTarget(patches, normalize));
-    const perPatch = tf.mean(tf.square(difference), -1); // [N, L]
     const removed = tf.sum(mask);
     return {
-      value: tf.div(tf.sum(tf.mul(perPatch, mask)), removed),
-      saved: [difference, removed, mask],
-      gradients: (upstream, [difference, removed, mask]) => {
+      value: tf.div(tf.sum(tf.mul(body.losses(prediction, patches, normalize), mask)), removed),
+      saved: [prediction, patches, mask, removed],
+      gradients: (upstream, [prediction, patches, mask, removed]) => {
         const scale = tf.div(tf.mul(upstream, 2 / values), removed);
-        return [tf.mul(difference, tf.mul(tf.expandDims(mask, -1), scale))];
+        return [body.gradient(prediction, patches, tf.mul(mask, scale), normalize)];
       },
     };
   });

@@ -35,10 +35,13 @@ export const controlSize = 12;
 
 /** Settings of a step that the host knows. */
 export interface StepSettings {
+  /** Micro-batches that were added up. */
   readonly accumulate: number;
   /** Largest global gradient norm; 0 for no clipping. */
   readonly clipNorm: number;
+  /** Decay rate of the first moment. */
   readonly beta1: number;
+  /** Decay rate of the second moment. */
   readonly beta2: number;
 }
 
@@ -49,7 +52,7 @@ const bodies: Bodies<Body> = { name: "stepControl", composed: composedBody, kern
 /**
  * Decides on a step and writes the decision into `control`.
  * @param lossSum scalar: the losses of the step's micro-batches, summed
- * @param squares [parameters]: sum of squares of each parameter's summed gradient
+ * @param squares partial sums of the squares of all summed gradients
  */
 export function decideStep(
   control: tf.Variable,
@@ -92,11 +95,11 @@ function composedBody(...[control, lossSum, squares, settings]: Parameters<Body>
   next.dispose();
 }
 
-/** One thread: a few dozen operations per parameter tensor. Finiteness is read from the bits, which no compiler assumes away. */
+/** One workgroup. Finiteness is read from the bits, which no compiler assumes away. */
 function kernelBody(...[control, lossSum, squares, settings]: Parameters<Body>): void {
   const { accumulate, clipNorm, beta1, beta2 } = settings;
   const uniform = new Float32Array([accumulate, clipNorm, Math.log(beta1), Math.log(beta2)]);
-  launch(controlSource(squares.size), {
+  launch(controlSource, {
     inputs: [lossSum, squares],
     inPlace: [control],
     uniform: uniform.buffer,
@@ -104,10 +107,9 @@ function kernelBody(...[control, lossSum, squares, settings]: Parameters<Body>):
   });
 }
 
-function controlSource(parameters: number): KernelSource {
-  return {
-    name: `step_control_${parameters}`,
-    code: `
+const controlSource: KernelSource = {
+  name: "step_control",
+  code: `
 struct Settings { accumulate: f32, clip_norm: f32, log_beta1: f32, log_beta2: f32 }
 @group(0) @binding(0) var<storage, read> loss_sum: array<f32>;
 @group(0) @binding(1) var<storage, read> squares: array<f32>;
@@ -116,10 +118,17 @@ struct Settings { accumulate: f32, clip_norm: f32, log_beta1: f32, log_beta2: f3
 
 fn is_finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
 
-@compute @workgroup_size(1)
-fn main() {
+var<workgroup> shares: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) thread: u32) {
+  var share = 0.0;
+  for (var i = thread; i < arrayLength(&squares); i += 64u) { share += squares[i]; }
+  shares[thread] = share;
+  workgroupBarrier();
+  if (thread != 0u) { return; }
   var total = 0.0;
-  for (var i = 0u; i < ${parameters}u; i++) { total += squares[i]; }
+  for (var i = 0u; i < 64u; i++) { total += shares[i]; }
   let norm = sqrt(total) / settings.accumulate;
   let loss = loss_sum[0] / settings.accumulate;
   if (is_finite(loss) && is_finite(total)) {
@@ -141,5 +150,4 @@ fn main() {
   control[${Control.correction1}] = 1.0 - exp(control[${Control.updates}] * settings.log_beta1);
   control[${Control.correction2}] = sqrt(1.0 - exp(control[${Control.updates}] * settings.log_beta2));
 }`,
-  };
-}
+};

@@ -1,5 +1,7 @@
 /** Helpers for writing WGSL with repeated parts. */
 
+import { texelsPerRow } from "../gpu/kernel.ts";
+
 /** `count` parts made by `make(0) … make(count − 1)`, each on its own line. */
 export function repeat(count: number, make: (i: number) => string): string {
   return Array.from({ length: count }, (_, i) => make(i)).join("\n");
@@ -14,6 +16,26 @@ export function component(i: number): string {
 export function float(value: number): string {
   const text = String(Math.fround(value));
   return /[.e]/.test(text) ? text : `${text}.0`;
+}
+
+/** Declares a matrix of quads that a kernel reads, bound as a texture or as a buffer, without the binding's number. */
+export function declareQuads(name: string, texture: boolean): string {
+  return texture
+    ? `var ${name}_quads: texture_storage_2d<rgba32float, read>;`
+    : `var<storage, read> ${name}_quads: array<vec4f>;`;
+}
+
+/** The function `NAME(i)` that loads quad i of such a matrix; a texture gives 0 beyond the end. */
+export function loadQuads(name: string, texture: boolean): string {
+  const value = texture
+    ? `textureLoad(${name}_quads, vec2u(i % ${texelsPerRow}u, i / ${texelsPerRow}u))`
+    : `${name}_quads[i]`;
+  return `fn ${name}(i: u32) -> vec4f { return ${value}; }`;
+}
+
+/** Numbers the declarations of a kernel's bindings in order. */
+export function bindings(...declarations: readonly string[]): string {
+  return declarations.map((line, i) => `@group(0) @binding(${i}) ${line}`).join("\n");
 }
 
 /** The exact GELU and its slope: erf by Abramowitz and Stegun 7.1.26 (absolute error under 1.5e-7). */

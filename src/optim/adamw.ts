@@ -3,12 +3,15 @@ import { tf } from "../deps/tfjs.ts";
 import type { StoredTensor } from "../formats/dtypes.ts";
 import { loadParameters, type Parameters, readParameters, type State } from "../nn/parameters.ts";
 import { type AdamWSettings, adamWUpdate } from "../ops/adamw.ts";
+import { partialSumsOfSquares } from "../ops/sum_of_squares.ts";
 import { controlSize, decideStep } from "../ops/step_control.ts";
 import type { ParameterGroup } from "./groups.ts";
 
 /** Settings of the optimizer; the learning rate is given per step. */
 export interface AdamWOptions {
+  /** Decay rates of the first and second moment; [0.9, 0.95] by default. */
   readonly betas?: readonly [number, number];
+  /** Added to the root of the second moment; 1e-8 by default. */
   readonly eps?: number;
   /** Largest global gradient norm; null (default) for no clipping. */
   readonly clipNorm?: number | null;
@@ -29,6 +32,7 @@ export class AdamW {
   #accumulated = 0;
 
   /**
+   * Starts with moments of zero.
    * @param parameters trainable parameters by name
    * @param groups every name in exactly one group
    * @throws {Error} when a name is missing from the groups or in two of them
@@ -75,9 +79,7 @@ export class AdamW {
     const lossSum = this.#lossSum;
     if (!lossSum) throw new Error("Nothing was accumulated before the step");
     const [beta1, beta2] = this.#betas;
-    const squares = tf.tidy(() =>
-      tf.stack([...this.#sums.values()].map((gradient) => tf.sum(tf.square(gradient))))
-    );
+    const squares = partialSumsOfSquares([...this.#sums.values()]);
     decideStep(this.control, lossSum, squares, {
       accumulate: this.#accumulated,
       clipNorm: this.#clipNorm,

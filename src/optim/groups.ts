@@ -2,9 +2,11 @@
 
 /** Settings shared by the parameters of one group. */
 export interface ParameterGroup {
+  /** Decoupled weight decay. */
   readonly weightDecay: number;
   /** Multiplies the learning rate. */
   readonly lrScale: number;
+  /** The parameters. */
   readonly names: readonly string[];
 }
 

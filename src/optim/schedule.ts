@@ -4,8 +4,11 @@
 export interface Schedule {
   /** Peak learning rate. */
   readonly learningRate: number;
+  /** Learning rate at the end. */
   readonly minLearningRate: number;
+  /** Epochs, fractions allowed, in which the rate rises from 0. */
   readonly warmupEpochs: number;
+  /** Epochs in all. */
   readonly epochs: number;
 }
 

@@ -3,10 +3,13 @@ import type { MetricsRecord } from "../report/metrics.ts";
 
 /** The run is about to make its first step. */
 export interface StartEvent {
+  /** Tells the events apart. */
   readonly kind: "start";
   /** The run's folder. */
   readonly run: string;
+  /** The driver's name for the device. */
   readonly adapter: string;
+  /** Where it computes. */
   readonly backend: "webgpu" | "cpu";
   /** Values in all parameters of the model. */
   readonly parameters: number;
@@ -14,10 +17,13 @@ export interface StartEvent {
   readonly samples: number;
   /** How often each is drawn per epoch. */
   readonly repeat: number;
+  /** Optimizer steps of an epoch. */
   readonly stepsPerEpoch: number;
+  /** Optimizer steps of the whole run. */
   readonly steps: number;
   /** Steps made before, when resumed. */
   readonly startStep: number;
+  /** Peak learning rate. */
   readonly learningRate: number;
   /** Images per optimizer step. */
   readonly images: number;
@@ -25,15 +31,21 @@ export interface StartEvent {
 
 /** One optimizer step was made. */
 export interface StepEvent {
+  /** Tells the events apart. */
   readonly kind: "step";
+  /** Optimizer steps made, this one included. */
   readonly step: number;
+  /** Optimizer steps of the whole run. */
   readonly steps: number;
   /** Fractional epoch after the step. */
   readonly epoch: number;
   /** Mean loss of the last logged window; null before the first. */
   readonly loss: number | null;
+  /** Learning rate of this step. */
   readonly learningRate: number;
+  /** Images trained on per second, since this session began. */
   readonly imagesPerSecond: number;
+  /** Seconds to the end at the pace so far. */
   readonly secondsLeft: number;
   /** Share of the time spent waiting for data, 0 to 1. */
   readonly dataWait: number;

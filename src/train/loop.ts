@@ -11,8 +11,8 @@ export interface LoopJob {
   readonly checkpointEvery: Interval;
   /** Records one optimizer step; must not wait for the device. `step` is the number made before it. */
   readonly makeStep: (step: number) => Promise<void>;
-  /** Waits for the device and throws what it reports. */
-  readonly settle: () => Promise<void>;
+  /** Waits for the device and throws what is wrong: at least after the first step, and twice a second. */
+  readonly settle: (step: number) => Promise<void>;
   /** After every step. */
   readonly onStep: (step: number) => void;
   /** Every `logEvery` steps and at the end. */
@@ -20,6 +20,8 @@ export interface LoopJob {
   /** On the schedule, at the end, and when stopped. */
   readonly save: (step: number) => Promise<void>;
   readonly signal?: AbortSignal;
+  /** A clock in milliseconds. */
+  readonly now?: () => number;
 }
 
 /** How far the host may run ahead of the device. */
@@ -27,25 +29,26 @@ const longestUnsettled = 500; // ms
 
 /** Runs until the last step or until the signal; returns the steps made. */
 export async function runLoop(job: LoopJob): Promise<{ step: number; interrupted: boolean }> {
+  const now = job.now ?? (() => performance.now());
   let step = job.startStep;
   let saved = job.startStep;
-  let lastSave = performance.now();
-  let lastSettled = performance.now();
+  let lastSave = now();
+  let lastSettled = -Infinity;
   while (step < job.steps && !job.signal?.aborted) {
     await job.makeStep(step);
     step++;
     // Without waiting now and then the host would queue steps faster than the device makes them, and an error or a
     // signal would be noticed late. Once in half a second costs about two per cent at most.
-    if (performance.now() - lastSettled > longestUnsettled) {
-      await job.settle();
-      lastSettled = performance.now();
+    if (now() - lastSettled > longestUnsettled) {
+      await job.settle(step);
+      lastSettled = now();
     }
     if (step % job.logEvery === 0 || step === job.steps) await job.log(step);
     job.onStep(step);
-    if (isDue(job.checkpointEvery, step, job.stepsPerEpoch, lastSave) && step < job.steps) {
+    if (isDue(job, step, now() - lastSave) && step < job.steps) {
       await job.save(step);
       saved = step;
-      lastSave = performance.now();
+      lastSave = now();
     }
   }
   const interrupted = step < job.steps;
@@ -53,7 +56,8 @@ export async function runLoop(job: LoopJob): Promise<{ step: number; interrupted
   return { step, interrupted };
 }
 
-function isDue({ every, unit }: Interval, step: number, stepsPerEpoch: number, lastSave: number): boolean {
-  if (unit === "minute") return performance.now() - lastSave >= every * 60_000;
+function isDue({ checkpointEvery, stepsPerEpoch }: LoopJob, step: number, sinceSave: number): boolean {
+  const { every, unit } = checkpointEvery;
+  if (unit === "minute") return sinceSave >= every * 60_000;
   return step % (unit === "epoch" ? every * stepsPerEpoch : every) === 0;
 }

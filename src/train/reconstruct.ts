@@ -11,6 +11,7 @@ import { Random, Stream } from "../util/random.ts";
 
 /** One picture through the model. Pictures are [H, W, C] bytes. */
 export interface Reconstruction {
+  /** The picture as it was given. */
   readonly original: Uint8Array;
   /** The model's picture of every patch, visible ones included. */
   readonly reconstruction: Uint8Array;
@@ -20,9 +21,13 @@ export interface Reconstruction {
 
 /** Settings of `reconstruct`. */
 export interface ReconstructOptions {
+  /** Which patches are removed. */
   readonly mask: MaskConfig;
+  /** Seed of the masks. */
   readonly seed: number;
+  /** Per-channel mean of pixels in [0, 1]. */
   readonly mean: readonly number[];
+  /** Per-channel standard deviation of pixels in [0, 1]. */
   readonly std: readonly number[];
   /** The model predicts normalised patches: undo that with each patch's true mean and deviation. */
   readonly normalizedTarget: boolean;

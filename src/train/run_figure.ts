@@ -11,7 +11,9 @@ import { reconstruct, toRgb } from "./reconstruct.ts";
 
 /** What the figure says of the run. */
 export interface RunFigureFacts {
+  /** Optimizer steps made. */
   readonly step: number;
+  /** Mean loss of the last logged window; null when nothing was logged. */
   readonly loss: number | null;
 }
 

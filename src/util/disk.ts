@@ -1,18 +1,43 @@
 /** Whether a folder can take what a run will write. */
 import { statfs } from "../deps/node.ts";
 import { InputError, messageOf } from "./errors.ts";
-import { joinPath } from "./files.ts";
+import { directoryOf, isMissing, joinPath } from "./files.ts";
 
-/** Free bytes of the file system that holds the path, or null when the system or the permissions do not tell. */
+/**
+ * Free bytes of the file system that holds the path, or will hold it once it is made; null when the system or the
+ * permissions do not tell.
+ */
 export async function freeBytes(path: string): Promise<number | null> {
   const permission = await Deno.permissions.query({ name: "sys", kind: "statfs" as "hostname" });
   if (permission.state !== "granted") return null;
   try {
-    const { bavail, bsize } = await statfs(path);
+    const { bavail, bsize } = await statfs((await nearestExisting(path)).path);
     return Number(bavail) * Number(bsize);
   } catch {
     return null; // not every system has it; writing will tell
   }
+}
+
+/** The path itself where there is something, else the nearest folder above it. */
+async function nearestExisting(path: string): Promise<{ path: string; isDirectory: boolean }> {
+  for (let at = path;; at = directoryOf(at)) {
+    try {
+      return { path: at, isDirectory: (await Deno.stat(at)).isDirectory };
+    } catch (error) {
+      if (!isMissing(error) || directoryOf(at) === at) throw error;
+    }
+  }
+}
+
+/**
+ * Refuses a path that can never become a folder because a file is in its way. Writes nothing.
+ * @throws {InputError} naming the file
+ */
+export async function refuseFileInTheWay(path: string): Promise<void> {
+  const nearest = await nearestExisting(path).catch(() => null); // unreadable: making the folder will tell
+  if (nearest === null || nearest.isDirectory) return;
+  const what = nearest.path === path ? "is a file" : `cannot be made: ${nearest.path} is a file`;
+  throw new InputError(`run.out ${path} ${what}; choose another folder with --out`);
 }
 
 /**
@@ -20,12 +45,14 @@ export async function freeBytes(path: string): Promise<number | null> {
  * @throws {InputError} when they cannot
  */
 export async function ensureWritableFolder(path: string): Promise<void> {
-  const probe = joinPath(path, `.write-test-${crypto.randomUUID().slice(0, 8)}.tmp`);
+  await refuseFileInTheWay(path);
+  const probe = joinPath(path, `.write-test.${crypto.randomUUID().slice(0, 8)}.tmp`);
   try {
     await Deno.mkdir(path, { recursive: true });
     await Deno.writeFile(probe, new Uint8Array(1), { createNew: true });
     await Deno.remove(probe);
   } catch (error) {
+    await Deno.remove(probe).catch(() => {}); // a full disk may take the name but not the byte
     throw new InputError(
       `run.out ${path} cannot be written to (${messageOf(error)}); choose another folder with --out`,
     );

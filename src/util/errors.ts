@@ -2,11 +2,13 @@ import { closestString, levenshteinDistance } from "../deps/std.ts";
 
 /** The user's input is wrong: a key, a flag, a file. The program ends with one sentence and exit code 2. */
 export class InputError extends Error {
+  /** The class's name, for printing. */
   override name = "InputError";
 }
 
 /** Something failed while running: device, disk, data. The program ends with a sentence, a way out, and exit code 1. */
 export class RunError extends Error {
+  /** The class's name, for printing. */
   override name = "RunError";
 }
 

@@ -5,18 +5,28 @@ export function baseName(path: string): string {
   return path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() ?? path;
 }
 
-/** The part of a path before the last separator, or `"."`. */
+/** The part of a path before the last separator; `"."` where there is none, and of a root the root itself. */
 export function directoryOf(path: string): string {
   const trimmed = path.replace(/[\\/]+$/, "");
+  if (trimmed === "" || /^[a-zA-Z]:$/.test(trimmed)) return path.slice(0, trimmed.length + 1) || ".";
   const cut = Math.max(trimmed.lastIndexOf("/"), trimmed.lastIndexOf("\\"));
-  return cut < 0 ? "." : cut === 0 ? trimmed[0] : trimmed.slice(0, cut);
+  if (cut < 0) return ".";
+  const isRoot = cut === 0 || /^[a-zA-Z]:$/.test(trimmed.slice(0, cut));
+  return trimmed.slice(0, isRoot ? cut + 1 : cut);
 }
 
 /** Joins path parts with a slash; an absolute later part does not replace the earlier ones. */
 export function joinPath(...parts: string[]): string {
-  return parts.filter((part) => part !== "").map((part, i) =>
-    i === 0 ? part.replace(/(?<=.)[\\/]+$/, "") : part.replace(/^[\\/]+|[\\/]+$/g, "")
-  ).join("/").replace(/^\/\//, "/");
+  const [first = "", ...others] = parts.filter((part) => part !== "");
+  const start = first.replace(/(?<=.)[\\/]+$/, "");
+  const rest = others.map((part) => part.replace(/^[\\/]+|[\\/]+$/g, "")).filter((part) => part !== "");
+  const isRoot = start === "/" || start === "\\";
+  return isRoot ? start + rest.join("/") : [start, ...rest].join("/");
+}
+
+/** Whether an error of the file system says that there is nothing at the path, also because a file is in the way to it. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }
 
 /** Whether something exists at the path. */
@@ -25,7 +35,7 @@ export async function pathExists(path: string): Promise<boolean> {
     await Deno.lstat(path);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

@@ -84,7 +84,7 @@ Deno.test("decodeImage() gives Pillow's pixels for lossy, lossless, transparent 
     const pixels = fromBase64(expected.get(name)?.rgb ?? "");
     assertEquals((await decodeImage(await imageBytes(name), rgb)).data, pixels, name);
   }
-  for (const name of ["alpha.webp", "lossy_alpha.webp", "animated.webp"]) {
+  for (const name of ["alpha.webp", "lossy_alpha.webp", "animated.webp", "animated_offset.webp"]) {
     const pixels = fromBase64(expected.get(name)?.rgba ?? "");
     assertEquals((await decodeImage(await imageBytes(name), { ...rgb, channels: 4 })).data, pixels, name);
     assertEquals((await decodeImage(await imageBytes(name), rgb)).data, withoutAlpha(pixels), name);
@@ -141,7 +141,7 @@ Deno.test("decodeImage() refuses a file that was cut anywhere", async () => {
     "cmyk.jpg",
     "rgb16_adam7.png",
   ];
-  for (const name of [...names, "lossy.webp", "lossless.webp", "alpha.webp", "animated.webp"]) {
+  for (const name of [...names, "lossy.webp", "lossless.webp", "alpha.webp", "animated_offset.webp"]) {
     const bytes = await imageBytes(name);
     await decodeImage(bytes, rgb);
     const step = Math.max(1, Math.floor(bytes.length / 100));
@@ -175,7 +175,13 @@ Deno.test("decodeImage() refuses damage inside a file and goes on with the next"
 
 Deno.test("decodeImage() never gives anything but an image or a BrokenImageError", async () => {
   for (
-    const name of ["restart.jpg", "cmyk.jpg", "palette4_trns_adam7.png", "lossy_alpha.webp", "animated.webp"]
+    const name of [
+      "restart.jpg",
+      "cmyk.jpg",
+      "palette4_trns_adam7.png",
+      "lossy_alpha.webp",
+      "animated_offset.webp",
+    ]
   ) {
     const bytes = await imageBytes(name);
     for (let i = 0; i < 300; i++) {

@@ -1,0 +1,140 @@
+/**
+ * Masked autoencoders (He et al. 2021, "Masked Autoencoders Are Scalable Vision Learners") on WebGPU: the model and its
+ * gradients, pre-training on folders of images, and the pieces both are made of. Importing this module does nothing but
+ * define them: it opens no device, reads no file, and needs no permission.
+ *
+ * ```ts
+ * import { createMae, openRuntime, readTensor, sampleNoise, tf } from "https://…/mod.ts";
+ * import { Random } from "https://…/mod.ts";
+ *
+ * const runtime = await openRuntime(); // WebGPU where there is a driver, else the CPU
+ * const mae = createMae({
+ *   imageSize: 32,
+ *   patchSize: 8,
+ *   encoder: { width: 48, depth: 2, heads: 3, mlpRatio: 4 },
+ *   decoder: { width: 32, depth: 2, heads: 4, mlpRatio: 4 },
+ *   normalizeTarget: true,
+ * }, { seed: 0 });
+ *
+ * const images = tf.randomNormal([2, 32, 32, 3], 0, 1, "float32", 1); // [N, H, W, C], normalised
+ * const noise = sampleNoise({ ratio: 0.75, sampling: "random" }, mae.grid, 2, new Random(7)); // [N, L]
+ * const { loss, gradients } = mae.lossAndGradients(images, { maskRatio: 0.75, noise });
+ * console.log(runtime.backend, await readTensor(loss), gradients.get("blocks.0.attn.qkv.weight")?.shape);
+ * await runtime.close();
+ * ```
+ *
+ * Pre-training from a program is what the command line does, with the configuration in the keys of the YAML:
+ *
+ * ```ts
+ * import { pretrain, resolvePretrainConfig } from "https://…/mod.ts";
+ *
+ * const config = resolvePretrainConfig([{
+ *   origin: "my program",
+ *   values: { model: { image_size: 64, patch_size: 8 }, data: { train: "photos" }, run: { out: "runs/mine" } },
+ * }]);
+ * const { figure } = await pretrain(config, {
+ *   onEvent: (event) => event.kind === "log" && console.log(event.record.step, event.record.loss),
+ * });
+ * console.log(figure);
+ * ```
+ *
+ * Permissions: `--allow-read` for what is read, and for Deno's cache where image files are decoded; `--allow-write` for
+ * what is written. Nothing else is needed; see the README for what a few more are good for.
+ *
+ * @module
+ */
+
+// The backend, and TensorFlow.js on it
+export { tf } from "./src/deps/tfjs.ts";
+export { type MemoryUse, openRuntime, type Runtime, type RuntimeOptions } from "./src/gpu/runtime.ts";
+export type { AdapterReport, LimitName, OptionalFeature } from "./src/gpu/adapter.ts";
+export { readTensor, readTensors } from "./src/gpu/tensors.ts";
+
+// The model
+export {
+  countParameters,
+  createMae,
+  type Mae,
+  type MaeConfig,
+  type MaeOutput,
+  type MaskOptions,
+  type Trace,
+} from "./src/models/mae.ts";
+export { sampleNoise } from "./src/models/mask_sampling.ts";
+export { keptCount, maskFromNoise, type Masking } from "./src/ops/masking.ts";
+export { normalizePixels } from "./src/ops/normalize_pixels.ts";
+export { patchGrid, patchify, unpatchify } from "./src/ops/patchify.ts";
+export type { Parameters, State } from "./src/nn/parameters.ts";
+
+// The optimizer
+export { AdamW, type AdamWOptions } from "./src/optim/adamw.ts";
+export { type ParameterGroup, pretrainGroups } from "./src/optim/groups.ts";
+export { learningRateAt, scaledLearningRate, type Schedule } from "./src/optim/schedule.ts";
+
+// Pre-training and its configuration
+export { pretrain, type PretrainOptions, type PretrainResult } from "./src/train/pretrain.ts";
+export type { PretrainEvent, StartEvent, StepEvent } from "./src/train/events.ts";
+export type { MetricsRecord } from "./src/report/metrics.ts";
+export { resolvePretrainConfig, toYaml } from "./src/config/pretrain.ts";
+export { type ConfigLayer, parseSet, parseYamlLayer } from "./src/config/layers.ts";
+export { readConfigLayer, type ShippedConfig, shippedConfigs } from "./src/config/shipped.ts";
+export { type Preset, presets } from "./src/config/presets.ts";
+export type {
+  AugmentConfig,
+  DataConfig,
+  Interval,
+  MaskConfig,
+  ModelConfig,
+  OptimConfig,
+  PretrainConfig,
+  RunConfig,
+  Size,
+  TargetConfig,
+  TransformerConfig,
+} from "./src/config/types.ts";
+
+// Images
+export { type ImageSource, listImages, pathOfSample } from "./src/data/source.ts";
+export { type EvalImages, type EvalOptions, loadEvalImages } from "./src/data/eval_images.ts";
+export {
+  type BrokenFile,
+  type ImageBatch,
+  type Loader,
+  type LoaderOptions,
+  openLoader,
+} from "./src/data/loader.ts";
+export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
+export type { Channels } from "./src/data/image.ts";
+export { officialCropShare } from "./src/data/augment.ts";
+
+// Reconstructions and figures
+export { reconstruct, type Reconstruction, type ReconstructOptions, toRgb } from "./src/train/reconstruct.ts";
+export {
+  drawReconstructions,
+  type FigureText,
+  type ReconstructionRow,
+  type ReconstructionText,
+} from "./src/report/figure.ts";
+export { maskedPicture, pastePicture } from "./src/report/patches.ts";
+export type { Canvas, Color, Point, TextStyle } from "./src/report/canvas.ts";
+export { encodePng, type Picture } from "./src/formats/png.ts";
+
+// Tensors in files
+export {
+  type LoadedEntry,
+  readSafetensors,
+  type TensorEntry,
+  writeSafetensors,
+} from "./src/formats/safetensors.ts";
+export {
+  type DataOf,
+  type Dtype,
+  type StoredTensor,
+  type TensorData,
+  toFloat32,
+} from "./src/formats/dtypes.ts";
+
+// Random numbers and errors
+export { Random, Stream } from "./src/util/random.ts";
+export { InputError, RunError } from "./src/util/errors.ts";
+export { DeviceError } from "./src/gpu/guards.ts";

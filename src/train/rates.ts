@@ -1,0 +1,37 @@
+/** How fast a run is, and how much of its time it waits for data. */
+
+/** Rates over a stretch of steps. */
+export interface Rates {
+  readonly seconds: number;
+  readonly secondsPerStep: number;
+  /** Share of the time spent waiting for data, 0 to 1. */
+  readonly dataWait: number;
+}
+
+/** A moment of a run to measure from. */
+export class Stretch {
+  readonly #start: number;
+
+  /**
+   * Begins a stretch now.
+   * @param step steps made
+   * @param waited seconds that the run has waited for data, since whenever
+   */
+  constructor(
+    private readonly step: number,
+    private readonly waited: number,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.#start = now();
+  }
+
+  /** Rates from the beginning of the stretch up to now. */
+  rates(step: number, waited: number): Rates {
+    const seconds = Math.max((this.now() - this.#start) / 1000, 1e-6); // clocks can be coarse
+    return {
+      seconds,
+      secondsPerStep: seconds / Math.max(step - this.step, 1),
+      dataWait: Math.min(1, Math.max(0, (waited - this.waited) / seconds)),
+    };
+  }
+}

@@ -1,0 +1,66 @@
+/** What has changed between a checkpoint and the run that goes on from it. */
+import { parseYaml } from "../deps/std.ts";
+import { toYaml } from "../config/pretrain.ts";
+import type { PretrainConfig } from "../config/types.ts";
+import type { ImageSource } from "../data/source.ts";
+import type { TrainState } from "./checkpoint.ts";
+
+/** The configuration as plain values under the keys of the YAML. */
+export function configRecord(config: PretrainConfig): Record<string, unknown> {
+  return parseYaml(toYaml(config)) as Record<string, unknown>;
+}
+
+/** A hash of the names and the order of a data set's files, wherever its folder lies: SHA-256 in hexadecimal. */
+export async function fingerprint(source: ImageSource): Promise<string> {
+  const names = new TextEncoder().encode(source.paths.join("\0"));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", names)).toHex();
+}
+
+/** Sentences on everything that makes a resumed run differ from one that never stopped. */
+export function resumeWarnings(
+  state: TrainState,
+  config: PretrainConfig,
+  data: { readonly samples: number; readonly files: string },
+): string[] {
+  const warnings: string[] = [];
+  const changed = changedKeys(state.config, configRecord(config));
+  if (changed.length > 0) {
+    warnings.push(
+      `Resuming with another ${changed.join(", ")}: the result will differ from a run that never stopped`,
+    );
+  }
+  if (state.samples !== data.samples) {
+    warnings.push(`The data set had ${state.samples} images and has ${data.samples} now: their order will differ`);
+  } else if (state.files !== undefined && state.files !== data.files) {
+    warnings.push("The files of the data set have other names now: the result will differ where their images do");
+  }
+  return warnings;
+}
+
+/** Keys that may change between stopping and resuming without changing a single bit of the result. */
+const harmless = new Set([
+  "run.out",
+  "run.log_every",
+  "run.checkpoint_every",
+  "run.keep",
+  "run.figure_images",
+  "data.workers",
+  "data.train", // what lies there is compared by its own means
+  "optim.max_bad_steps",
+]);
+
+/** Dotted keys whose values differ between two configurations, those that cannot matter left out. */
+export function changedKeys(before: unknown, after: unknown, prefix = ""): string[] {
+  if (isRecord(before) && isRecord(after)) {
+    const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+    return [...keys].flatMap((key) =>
+      changedKeys(before[key], after[key], prefix ? `${prefix}.${key}` : key)
+    );
+  }
+  if (harmless.has(prefix) || JSON.stringify(before) === JSON.stringify(after)) return [];
+  return [prefix];
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
