@@ -18,12 +18,15 @@ import { isMissing, joinPath, syncFolder, writeFileAtomic } from "../util/files.
 
 /** What `state.json` holds besides the tensors: everything a run needs to go on. */
 export interface TrainState {
+  /** Version of this file's own layout. */
   readonly format: 1;
+  /** What kind of run it is. */
   readonly job: "pretrain";
   /** Optimizer steps made. */
   readonly step: number;
   /** Fractional epoch. */
   readonly epoch: number;
+  /** Optimizer steps of an epoch. */
   readonly stepsPerEpoch: number;
   /** Images in the data set when it was written. */
   readonly samples: number;
@@ -39,6 +42,7 @@ export interface TrainState {
 
 /** A checkpoint whose files are missing, cut short or garbled: an older one may still do. */
 export class DamagedCheckpointError extends InputError {
+  /** The class's name, for error reports. */
   override name = "DamagedCheckpointError";
 }
 
@@ -168,7 +172,9 @@ function tensorEntries(parameters: Parameters): TensorEntry[] {
 
 /** A checkpoint to go on from. */
 export interface FoundCheckpoint {
+  /** Its folder. */
   readonly path: string;
+  /** What it says of the run. */
   readonly state: TrainState;
   /** What is wrong with each newer one, which must be set aside. */
   readonly damaged: readonly { readonly path: string; readonly reason: string }[];

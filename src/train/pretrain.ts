@@ -106,7 +106,19 @@ async function openParts(
   await storeConfig(folder.path, config);
   const log = await RunLog.open(folder, resume ? resumed?.state.step ?? 0 : undefined);
   cleanup.defer(() => log.close().catch(() => {})); // only after an error, which says more
-  const parts = { config, folder, log, runtime, source, files, loader, firstBatch, model, optimizer, resumed };
+  const parts = {
+    config,
+    folder,
+    log,
+    runtime,
+    source,
+    files,
+    loader,
+    firstBatch,
+    model,
+    optimizer,
+    resumed,
+  };
   tellOfStart({ ...parts, signal, onEvent }, resume, steps);
   return { ...parts, signal, onEvent };
 }
@@ -188,6 +200,7 @@ function tellOfStart(parts: PretrainParts, resume: boolean, steps: number): void
     onEvent({ kind: "notice", message: `The run has made all of its ${resumed.state.step} steps` });
   }
   if (runtime.backend === "cpu") {
-    warn("No GPU driver: training on tfjs's CPU backend, about a hundred times slower; see mae doctor");
+    const why = config.run.backend === "cpu" ? "" : "No GPU driver: ";
+    warn(`${why}Training on tfjs's CPU backend, about a hundred times slower; see mae doctor`);
   }
 }

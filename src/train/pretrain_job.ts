@@ -13,7 +13,7 @@ import { learningRateAt, scaledLearningRate, type Schedule } from "../optim/sche
 import type { MetricsRecord } from "../report/metrics.ts";
 import { RunError } from "../util/errors.ts";
 import { Random, Stream } from "../util/random.ts";
-import { saveCheckpoint, type TrainState } from "./checkpoint.ts";
+import { type FoundCheckpoint, saveCheckpoint, type TrainState } from "./checkpoint.ts";
 import type { PretrainEvent, StartEvent } from "./events.ts";
 import { runLoop } from "./loop.ts";
 import { Stretch } from "./rates.ts";
@@ -36,7 +36,7 @@ export interface PretrainParts {
   readonly model: Mae;
   readonly optimizer: AdamW;
   /** Where to go on from; null for a new run. */
-  readonly resumed: { readonly path: string; readonly state: TrainState } | null;
+  readonly resumed: FoundCheckpoint | null;
   readonly signal?: AbortSignal;
   readonly onEvent: (event: PretrainEvent) => void;
 }

@@ -30,9 +30,13 @@ export function resumeWarnings(
     );
   }
   if (state.samples !== data.samples) {
-    warnings.push(`The data set had ${state.samples} images and has ${data.samples} now: their order will differ`);
+    warnings.push(
+      `The data set had ${state.samples} images and has ${data.samples} now: their order will differ`,
+    );
   } else if (state.files !== undefined && state.files !== data.files) {
-    warnings.push("The files of the data set have other names now: the result will differ where their images do");
+    warnings.push(
+      "The files of the data set have other names now: the result will differ where their images do",
+    );
   }
   return warnings;
 }

@@ -1,12 +1,14 @@
 /** The figure at the end of a run: pictures of the data set, masked, and what the model makes of them. */
 import type { PretrainConfig } from "../config/types.ts";
-import { loadEvalImages } from "../data/eval_images.ts";
+import { type EvalImages, loadEvalImages } from "../data/eval_images.ts";
+import type { Loader } from "../data/loader.ts";
 import { type ImageSource, pathOfSample } from "../data/source.ts";
-import { encodePng, type Picture } from "../formats/png.ts";
-import type { Mae } from "../models/mae.ts";
+import { encodePng } from "../formats/png.ts";
 import { drawReconstructions, type ReconstructionRow } from "../report/figure.ts";
 import { maskedPicture, pastePicture } from "../report/patches.ts";
+import { messageOf, RunError } from "../util/errors.ts";
 import { baseName, joinPath, writeFileAtomic } from "../util/files.ts";
+import type { PretrainParts } from "./pretrain_job.ts";
 import { reconstruct, toRgb } from "./reconstruct.ts";
 
 /** What the figure says of the run. */
@@ -18,27 +20,48 @@ export interface RunFigureFacts {
 }
 
 /**
- * Draws pictures from all over the data set and writes them as PNG.
- * @returns the file and the picture
+ * Draws pictures from all over the data set and writes them as PNG and for TensorBoard.
+ * @returns the file; null when the configuration wants none, or with a warning when no image can be read any more
+ * @throws {RunError} when the file cannot be written
  */
-export async function drawRunFigure(
-  model: Mae,
-  config: PretrainConfig,
-  folder: string,
-  source: ImageSource,
-  facts: RunFigureFacts,
-): Promise<{ path: string; picture: Picture }> {
+export async function drawRunFigure(parts: PretrainParts, facts: RunFigureFacts): Promise<string | null> {
+  const { config, folder, log, onEvent } = parts;
+  if (config.run.figureImages === 0) return null;
+  const rows = await reconstructRows(parts);
+  if (rows.length === 0) {
+    onEvent({
+      kind: "warning",
+      message: "No figure was drawn: no image of the data set can be read any more",
+    });
+    return null;
+  }
+  const picture = drawReconstructions(rows, {
+    maskRatio: config.mask.ratio,
+    ...figureText(config, facts),
+  });
+  const path = joinPath(folder.figures, `reconstructions-step-${String(facts.step).padStart(8, "0")}.png`);
+  try {
+    await Deno.mkdir(folder.figures, { recursive: true });
+    await writeFileAtomic(path, encodePng(picture));
+  } catch (error) {
+    throw new RunError(
+      `The figure could not be written to ${path} (${
+        messageOf(error)
+      }); the checkpoint of step ${facts.step} is ` +
+        "intact, free some space and draw it with --resume",
+    );
+  }
+  await log.image(facts.step, "reconstructions", picture);
+  return path;
+}
+
+/** The rows of the figure; fewer than wanted where images are broken. */
+async function reconstructRows(
+  { config, model, source, loader }: PretrainParts,
+): Promise<ReconstructionRow[]> {
   const { data, mask, run, target } = config;
   const { imageSize, channels } = config.model;
-  const candidates = spread(source.paths.length, 2 * run.figureImages).map((index) =>
-    pathOfSample(source, index)
-  );
-  const { pixels, paths } = await loadEvalImages(candidates, {
-    imageSize,
-    channels,
-    exif: data.exif,
-    count: run.figureImages,
-  });
+  const { pixels, paths } = await loadFigureImages(config, source, loader);
   const size = imageSize[0] * imageSize[1] * channels;
   const pictures = paths.map((_, i) => pixels.subarray(i * size, (i + 1) * size));
   const results = await reconstruct(model, pictures, {
@@ -48,7 +71,7 @@ export async function drawRunFigure(
     std: data.std,
     normalizedTarget: target.normalize,
   });
-  const rows = results.map((result, i): ReconstructionRow => {
+  return results.map((result, i) => {
     const original = toRgb(result.original, imageSize, channels);
     const reconstruction = toRgb(result.reconstruction, imageSize, channels);
     return {
@@ -60,10 +83,29 @@ export async function drawRunFigure(
       pasted: pastePicture(original, reconstruction, result.mask, imageSize, model.patchSize),
     };
   });
-  const picture = drawReconstructions(rows, { maskRatio: mask.ratio, ...figureText(config, facts) });
-  const path = joinPath(folder, `reconstructions-step-${String(facts.step).padStart(8, "0")}.png`);
-  await writeFileAtomic(path, encodePng(picture));
-  return { path, picture };
+}
+
+/** Images from all over the data set, those known to be broken left out; none when all turn out to be. */
+async function loadFigureImages(
+  { data, model, run }: PretrainConfig,
+  source: ImageSource,
+  loader: Loader,
+): Promise<Pick<EvalImages, "pixels" | "paths">> {
+  const broken = new Set(loader.broken.map(({ path }) => path));
+  const sound = Array.from(source.paths, (_, index) => pathOfSample(source, index))
+    .filter((path) => !broken.has(path));
+  const candidates = spread(sound.length, 2 * run.figureImages).map((index) => sound[index]);
+  try {
+    return await loadEvalImages(candidates, {
+      imageSize: model.imageSize,
+      channels: model.channels,
+      exif: data.exif,
+      count: run.figureImages,
+    });
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    return { pixels: new Uint8Array(), paths: [] };
+  }
 }
 
 function figureText({ model, run, target }: PretrainConfig, { step, loss }: RunFigureFacts) {

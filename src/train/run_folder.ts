@@ -47,7 +47,9 @@ export class RunFolder implements Disposable {
     await refuseFileInTheWay(path);
     const { checkpoints, hasMetrics } = await contentsOf(path);
     if (!resume && (checkpoints.length > 0 || hasMetrics)) {
-      const what = checkpoints.length > 0 ? `a run with ${checkpoints[checkpoints.length - 1]} steps` : "a run";
+      const what = checkpoints.length > 0
+        ? `a run with ${checkpoints[checkpoints.length - 1]} steps`
+        : "a run";
       throw new InputError(
         `run.out ${path} already holds ${what}; continue it with --resume, or choose another folder with --out`,
       );

@@ -29,7 +29,7 @@ Deno.test("a tensor over the device's limit is an error that says how large and 
 
 Deno.test("more memory than allowed is an error, after spare buffers have been given back", async () => {
   const runtime = await freshRuntime(40 * 2 ** 20);
-  const eightMebibytes = (seed: number) => tf.add(tf.fill([2 * 2 ** 20], seed), 1);
+  const eightMebibytes = (seed: number) => tf.tidy(() => tf.add(tf.fill([2 * 2 ** 20], seed), 1));
   for (let i = 0; i < 10; i++) eightMebibytes(i).dispose(); // reuses the pool
   const other = tf.tidy(() => tf.add(tf.fill([3, 2 ** 20], 1), 1)); // 12 MiB: another size, the pool must shrink
   await runtime.settle();
