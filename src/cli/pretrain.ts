@@ -1,6 +1,6 @@
 /** `mae pretrain` */
 
-import { type ConfigLayer, nested, parseSet } from "../config/layers.ts";
+import { type ConfigLayer, isMapping, nested, parseSet } from "../config/layers.ts";
 import { configKeys, resolvePretrainConfig, toYaml } from "../config/pretrain.ts";
 import { readConfigLayer, shippedConfigs } from "../config/shipped.ts";
 import type { PretrainConfig } from "../config/types.ts";
@@ -8,6 +8,7 @@ import type { PretrainOptions, PretrainResult } from "../train/pretrain.ts";
 import { InputError } from "../util/errors.ts";
 import { joinPath, pathExists } from "../util/files.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
+import { type DemoRuns, demoRuns } from "./demo_runs.ts";
 import { duration, loss, plural } from "./format.ts";
 import { invocation, shellWord } from "./invocation.ts";
 import { Progress } from "./progress.ts";
@@ -15,7 +16,6 @@ import { exitCodeOf, listenForStop, type StopSignal } from "./signals.ts";
 import { columnsOf, type Terminal } from "./terminal.ts";
 
 const DEMO = "configs/pretrain/demo.yaml";
-const OUT_SET = "run.out=";
 
 const flags: readonly Flag[] = [
   { name: "config", value: "FILE", help: `configuration to start from; ${DEMO} by default` },
@@ -49,14 +49,14 @@ const trainForReal: PretrainJob = async (config, options) => {
 /** `mae pretrain` */
 export const pretrain: Command = pretrainCommand(trainForReal);
 
-/** The command around a training job. */
-export function pretrainCommand(train: PretrainJob): Command {
+/** The command around a training job; `demos` says where the demo writes. */
+export function pretrainCommand(train: PretrainJob, demos: DemoRuns = demoRuns): Command {
   return {
     name: "pretrain",
     summary: "train a masked autoencoder on a folder of images",
     flags,
     details,
-    run: (args, terminal) => run(train, args, terminal),
+    run: (args, terminal) => run(train, demos, args, terminal),
   };
 }
 
@@ -70,11 +70,17 @@ Configurations that come with the program:
 ${columnsOf(shippedConfigs().map(({ path }) => [path]))}
 
 Later ones win: defaults, configuration file, --set, other flags.
+Without --config and --out each run of the demo gets a folder of its own: runs/demo, runs/demo-2, ...
 Control-C saves a checkpoint and ends the run; --resume goes on to the same result.`;
 }
 
-async function run(train: PretrainJob, args: Arguments, terminal: Terminal): Promise<number> {
-  const config = resolvePretrainConfig(await layersOf(args));
+async function run(
+  train: PretrainJob,
+  demos: DemoRuns,
+  args: Arguments,
+  terminal: Terminal,
+): Promise<number> {
+  const config = resolvePretrainConfig(await layersOf(args, demos));
   const yaml = toYaml(config).trimEnd();
   if (args.has("dry-run")) {
     terminal.print(yaml);
@@ -101,14 +107,14 @@ async function run(train: PretrainJob, args: Arguments, terminal: Terminal): Pro
 }
 
 /** Configuration file, then `--set`, then flags. */
-async function layersOf(args: Arguments): Promise<ConfigLayer[]> {
-  const layers = [await baseLayer(args), ...args.values("set").map(parseSet)];
+async function layersOf(args: Arguments, demos: DemoRuns): Promise<ConfigLayer[]> {
+  const given = args.values("set").map(parseSet);
   for (const { name, key } of flags) {
     const value = args.value(name);
     if (key === undefined || value === undefined) continue;
-    layers.push({ origin: `--${name}`, values: nested(key, numeric.has(key) ? numberOr(value) : value) });
+    given.push({ origin: `--${name}`, values: nested(key, numeric.has(key) ? numberOr(value) : value) });
   }
-  return layers;
+  return [...await baseLayers(args, outOf(given), demos), ...given];
 }
 
 /** The number that the text is, or the text, which the check of the key then refuses. */
@@ -116,20 +122,36 @@ function numberOr(text: string): number | string {
   return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
-/** The file of `--config`; the run's own stored configuration when it is resumed; else the demo. */
-async function baseLayer(args: Arguments): Promise<ConfigLayer> {
+/** What the last layer that says so gives as `run.out`, or undefined. */
+function outOf(layers: readonly ConfigLayer[]): unknown {
+  return layers.map(({ values }) => isMapping(values) && isMapping(values.run) ? values.run.out : undefined)
+    .findLast((out) => out !== undefined);
+}
+
+/** The file of `--config`; the run's own stored configuration when it is resumed; else the demo in a folder of its own. */
+async function baseLayers(args: Arguments, out: unknown, demos: DemoRuns): Promise<ConfigLayer[]> {
   const file = args.value("config");
-  if (file !== undefined) return await readConfigLayer(file);
+  if (file !== undefined) return [await readConfigLayer(file)];
   const demo = await readConfigLayer(DEMO);
-  if (!args.has("resume")) return demo;
-  const given = args.value("out") ??
-    args.values("set").findLast((set) => set.startsWith(OUT_SET))?.slice(OUT_SET.length);
-  const stored = joinPath(given ?? resolvePretrainConfig([demo]).run.out, "config.yaml");
-  if (await pathExists(stored)) return await readConfigLayer(stored);
-  if (given === undefined) return demo;
+  if (!args.has("resume")) {
+    return out === undefined ? [demo, outLayer(await demos.next(demoOut(demo)))] : [demo];
+  }
+  const folder = out ?? await demos.newest(demoOut(demo));
+  if (typeof folder !== "string") return [demo];
+  const stored = joinPath(folder, "config.yaml");
+  if (await pathExists(stored)) return [await readConfigLayer(stored), outLayer(folder)];
   throw new InputError(
     `--resume finds no ${stored}; give the folder of a run with --out, or a --config to start one`,
   );
+}
+
+/** Where the demo's own file has it written. */
+function demoOut(demo: ConfigLayer): string {
+  return resolvePretrainConfig([demo]).run.out;
+}
+
+function outLayer(folder: string): ConfigLayer {
+  return { origin: "the folder of the run", values: nested("run.out", folder) };
 }
 
 function summary({ run }: PretrainConfig, result: PretrainResult): string {

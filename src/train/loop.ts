@@ -3,11 +3,15 @@ import type { Interval } from "../config/types.ts";
 
 /** What a job does at each of the loop's moments. Steps count from 1 when done. */
 export interface LoopJob {
-  /** Total optimizer steps, and those made before. */
+  /** Optimizer steps of the whole run. */
   readonly steps: number;
+  /** Those made before. */
   readonly startStep: number;
+  /** Optimizer steps of an epoch. */
   readonly stepsPerEpoch: number;
+  /** Steps between two calls of `log`. */
   readonly logEvery: number;
+  /** When `save` is called besides the end. */
   readonly checkpointEvery: Interval;
   /** Records one optimizer step; must not wait for the device. `step` is the number made before it. */
   readonly makeStep: (step: number) => Promise<void>;
@@ -19,6 +23,7 @@ export interface LoopJob {
   readonly log: (step: number) => Promise<void>;
   /** On the schedule, at the end, and when stopped. */
   readonly save: (step: number) => Promise<void>;
+  /** Ends the loop after the step in progress. */
   readonly signal?: AbortSignal;
   /** A clock in milliseconds. */
   readonly now?: () => number;

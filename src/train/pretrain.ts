@@ -21,6 +21,7 @@ export interface PretrainOptions {
   readonly resume?: boolean;
   /** Ends the run cleanly after the step in progress, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** Hears of everything that happens; runs between steps, so it should be quick. */
   readonly onEvent?: (event: PretrainEvent) => void;
   /** The data worker's module, where it is not beside this program's own modules. */
   readonly workerUrl?: string | URL;
@@ -32,15 +33,19 @@ export interface PretrainResult {
   readonly steps: number;
   /** Mean loss of the last logged window; null when nothing was logged. */
   readonly loss: number | null;
+  /** Folder of the newest checkpoint. */
   readonly checkpoint: string;
+  /** The file of the metrics. */
   readonly metrics: string;
-  /** Null when the run was interrupted or draws none. */
+  /** The file of the figure; null when the run was interrupted or draws none. */
   readonly figure: string | null;
   /** Folder of the TensorBoard event files. */
   readonly events: string;
+  /** Whether the signal ended it before its last step. */
   readonly interrupted: boolean;
   /** Seconds of this session. */
   readonly seconds: number;
+  /** Image files met in this session that could not be read. */
   readonly brokenFiles: number;
 }
 

@@ -23,21 +23,31 @@ import type { RunLog } from "./run_log.ts";
 
 /** What a run is made of; whoever opened the parts closes them. */
 export interface PretrainParts {
+  /** The resolved configuration. */
   readonly config: PretrainConfig;
+  /** Where its files go. */
   readonly folder: RunFolder;
+  /** Where its numbers go. */
   readonly log: RunLog;
+  /** The open backend. */
   readonly runtime: Runtime;
+  /** The image files. */
   readonly source: ImageSource;
   /** `fingerprint` of the source. */
   readonly files: string;
+  /** The stream of batches, at the first step to make. */
   readonly loader: Loader;
   /** The batch that was drawn to see whether there are any. */
   readonly firstBatch: ImageBatch | null;
+  /** The model, with the weights to begin with. */
   readonly model: Mae;
+  /** Its optimizer. */
   readonly optimizer: AdamW;
   /** Where to go on from; null for a new run. */
   readonly resumed: FoundCheckpoint | null;
+  /** Ends the run after the step in progress. */
   readonly signal?: AbortSignal;
+  /** Hears of everything that happens. */
   readonly onEvent: (event: PretrainEvent) => void;
 }
 
@@ -64,6 +74,7 @@ export class PretrainJob {
   /** Since the last log. */
   #window: Stretch;
 
+  /** A run that is ready for its first step. */
   constructor(parts: PretrainParts) {
     const { optim } = parts.config;
     this.#parts = parts;

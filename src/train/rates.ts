@@ -2,7 +2,9 @@
 
 /** Rates over a stretch of steps. */
 export interface Rates {
+  /** Its length. */
   readonly seconds: number;
+  /** Mean time of a step. */
   readonly secondsPerStep: number;
   /** Share of the time spent waiting for data, 0 to 1. */
   readonly dataWait: number;

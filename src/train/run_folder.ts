@@ -157,8 +157,11 @@ export async function storeConfig(path: string, config: PretrainConfig): Promise
 export interface SavePlan {
   /** Values in the model; a checkpoint holds them and two moments each. */
   readonly parameters: number;
+  /** Checkpoints kept. */
   readonly keep: number;
+  /** How often one is written. */
   readonly every: Interval;
+  /** Optimizer steps of an epoch. */
   readonly stepsPerEpoch: number;
   /** Steps to make. */
   readonly steps: number;

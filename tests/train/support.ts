@@ -3,11 +3,14 @@ import { parseSet } from "../../src/config/layers.ts";
 import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
 import type { PretrainConfig } from "../../src/config/types.ts";
 import { encodePng } from "../../src/formats/png.ts";
+import { type MetricsRecord, readMetrics } from "../../src/report/metrics.ts";
+import { checkpointPath, listCheckpoints } from "../../src/train/checkpoint.ts";
 import type { PretrainEvent } from "../../src/train/events.ts";
 import { pretrain, type PretrainOptions, type PretrainResult } from "../../src/train/pretrain.ts";
 import { Random } from "../../src/util/random.ts";
+import { inFolder } from "../support/folder.ts";
 
-/** Writes `count` small pictures of seeded shapes and noise into a folder, `00.png`, `01.png`, … */
+/** Writes small pictures, each another ramp with noise, into a folder: `00.png`, `01.png`, … */
 export async function writeImages(folder: string, count: number, channels: 1 | 3 = 3): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   for (let index = 0; index < count; index++) {
@@ -16,13 +19,14 @@ export async function writeImages(folder: string, count: number, channels: 1 | 3
     const data = new Uint8Array(height * width * channels);
     for (let i = 0; i < data.length; i++) {
       const x = Math.floor(i / channels) % width;
-      data[i] = 40 + 12 * x + random.integer(30) + 8 * (index % 4);
+      data[i] = 40 + 8 * x + random.integer(30) + 8 * (index % 4);
     }
     const name = `${String(index).padStart(2, "0")}.png`;
     await Deno.writeFile(`${folder}/${name}`, encodePng({ data, height, width, channels }));
   }
 }
 
+/** Six steps an epoch of twelve images; no figure, no checkpoint before the end. */
 const tiny = [
   "model.encoder={width: 8, depth: 1, heads: 2, mlp_ratio: 2}",
   "model.decoder={width: 8, depth: 1, heads: 1, mlp_ratio: 2}",
@@ -32,17 +36,101 @@ const tiny = [
   "optim.epochs=2",
   "optim.lr=1e-2",
   "run.backend=cpu",
-  "run.log_every=3",
-  "run.checkpoint_every=4 steps",
+  "run.log_every=4",
+  "run.checkpoint_every=1000 steps",
   "run.figure_images=0",
-  "data.workers=1",
 ];
 
-/** `tiny` as `--set` flags for the command line. */
-export const tinyFlags: readonly string[] = tiny.flatMap((assignment) => ["--set", assignment]);
+/** A tiny run as flags for the command line. */
+export function tinyFlags(folder: string, out = "run", ...sets: string[]): string[] {
+  const all = [...tiny, `data.train=${folder}/images`, `run.out=${folder}/${out}`, ...sets];
+  return all.flatMap((assignment) => ["--set", assignment]);
+}
 
-/** A configuration of a tiny run in `folder`: images in `folder/images`, output in `folder/<out>`. */
+/** A tiny run on the images in `folder/images`, which writes to `folder/<out>`; without threads, as those start slowly. */
 export function tinyConfig(folder: string, out = "run", ...sets: string[]): PretrainConfig {
-  const paths = [`data.train=${folder}/images`, `run.out=${folder}/${out}`];
-  return resolvePretrainConfig([...tiny, ...paths, ...sets].map(parseSet));
+  const all = [...tiny, `data.train=${folder}/images`, `run.out=${folder}/${out}`, ...sets];
+  const config = resolvePretrainConfig(all.map(parseSet));
+  return config.data.workers === "auto" ? { ...config, data: { ...config.data, workers: 0 } } : config;
+}
+
+/** Runs a test with a fresh folder in which `images` holds twelve pictures. */
+export function withImages(test: (folder: string) => Promise<void>, count = 12): () => Promise<void> {
+  return () =>
+    inFolder(async (folder) => {
+      await writeImages(`${folder}/images`, count);
+      await test(folder);
+    });
+}
+
+/** A run that has ended, and everything that it said. */
+export interface Ended {
+  readonly result: PretrainResult;
+  readonly events: readonly PretrainEvent[];
+  /** The warnings and notices among them. */
+  readonly said: readonly string[];
+}
+
+/** Where a run is to be stopped. */
+export interface RunOptions extends PretrainOptions {
+  /** Steps after which it is told to stop; 0 is before it starts. */
+  readonly stopAfter?: number;
+}
+
+/** Runs a configuration, and remembers what it said. */
+export async function train(config: PretrainConfig, options: RunOptions = {}): Promise<Ended> {
+  const events: PretrainEvent[] = [];
+  const controller = new AbortController();
+  if (options.stopAfter === 0) controller.abort();
+  const result = await pretrain(config, {
+    signal: controller.signal,
+    ...options,
+    onEvent: (event) => {
+      events.push(event);
+      if (event.kind === "step" && event.step === options.stopAfter) controller.abort();
+      options.onEvent?.(event);
+    },
+  });
+  return { result, events, said: messages(events) };
+}
+
+/** The warnings and notices, but for the one that every run on the CPU begins with. */
+export function messages(events: readonly PretrainEvent[]): string[] {
+  return events.flatMap((event) => event.kind === "warning" || event.kind === "notice" ? [event.message] : [])
+    .filter((message) => !message.includes("CPU backend"));
+}
+
+async function sha256(path: string): Promise<string> {
+  const bytes = await Deno.readFile(path);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/** Hashes of the newest checkpoint's tensors, and its step. */
+export async function newestBits(run: string): Promise<{ step: number; model: string; optimizer: string }> {
+  const step = (await listCheckpoints(run)).at(-1) ?? -1;
+  const path = checkpointPath(run, step);
+  return {
+    step,
+    model: await sha256(`${path}/model.safetensors`),
+    optimizer: await sha256(`${path}/optimizer.safetensors`),
+  };
+}
+
+/** A run's metrics without what a clock had a part in. */
+export async function metricsOf(run: string): Promise<Partial<MetricsRecord>[]> {
+  const timings = new Set(["seconds", "images_per_second", "data_wait"]);
+  return (await readMetrics(`${run}/metrics.jsonl`)).map((record) =>
+    Object.fromEntries(Object.entries(record).filter(([name]) => !timings.has(name)))
+  );
+}
+
+/** Every file and folder under a folder, relative to it, sorted. */
+export async function tree(folder: string, under = ""): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(`${folder}/${under}`)) {
+    const path = under === "" ? name : `${under}/${name}`;
+    paths.push(isDirectory ? `${path}/` : path);
+    if (isDirectory) paths.push(...await tree(folder, path));
+  }
+  return paths.sort();
 }
