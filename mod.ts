@@ -4,8 +4,7 @@
  * define them: it opens no device, reads no file, and needs no permission.
  *
  * ```ts
- * import { createMae, openRuntime, readTensor, sampleNoise, tf } from "https://…/mod.ts";
- * import { Random } from "https://…/mod.ts";
+ * import { createMae, openRuntime, Random, readTensor, sampleNoise, tf } from "https://…/mod.ts";
  *
  * const runtime = await openRuntime(); // WebGPU where there is a driver, else the CPU
  * const mae = createMae({

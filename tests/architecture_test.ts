@@ -37,14 +37,15 @@ async function sourceFiles(folder: string): Promise<string[]> {
   return paths;
 }
 
+/** `import … from "x"`, `import "x"`, `export … from "x"` at the beginning of a line, and `import("x")` anywhere. */
+const importPattern = /^(?:import|export)\s+(?:[\w$*{},\s]+\sfrom\s+)?"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+
 /** Imports of each file; type-only ones are erased at run time but bind the reader just as much. */
 async function importGraph(): Promise<Map<string, string[]>> {
   const graph = new Map<string, string[]>();
   for (const path of [...await sourceFiles("src/"), "cli.ts", "mod.ts"]) {
     const text = await Deno.readTextFile(new URL(path, root));
-    const specifiers = [...text.matchAll(/^\s*(?:import|export)\b[^"';]*?(?:from\s*)?"([^"]+)"/gm)].map((
-      match,
-    ) => match[1]);
+    const specifiers = [...text.matchAll(importPattern)].map(([, fixed, late]) => fixed ?? late);
     graph.set(
       path,
       specifiers.map((specifier) =>

@@ -3,9 +3,8 @@
  * and Ubuntu as root, and elsewhere prints the command that would. It never stops the task: without a driver the
  * program falls back to the CPU.
  *
- * Permissions: to see what is installed
- * --allow-read=/usr/share/vulkan/icd.d,/etc/vulkan/icd.d,/etc/os-release,/usr/bin/apt-get, to see whether this is root
- * --allow-sys=uid, to install --allow-run=/usr/bin/apt-get, and against a warning of Mesa's --allow-env=XDG_RUNTIME_DIR.
+ * The task `setup` in deno.json gives it the permissions to look for drivers and at the system's name, to see whether
+ * this is root, to run `apt-get`, and to set a variable against a warning of Mesa's.
  */
 
 import { findAdapter } from "../src/gpu/adapter.ts";

@@ -41,7 +41,7 @@ export function systemTerminal(out: OutputStream = Deno.stdout, err: OutputStrea
     color: out.isTerminal() && !Deno.noColor,
     columns: () => {
       try {
-        return Deno.consoleSize().columns;
+        return Deno.consoleSize().columns || 80; // 0 on a pseudo-terminal that was never told its size
       } catch {
         return 80; // no console, or one that does not know its size
       }

@@ -9,8 +9,8 @@ import { currentWebGpu, type OpenWebGpu } from "./runtime.ts";
 export interface KernelSource {
   /** Unique name of the generated code: equal names mean equal code. */
   readonly name: string;
-  /** WGSL with entry point `main`, all bindings in group 0. */
-  readonly code: string;
+  /** Generates the WGSL, with entry point `main` and all bindings in group 0; called once per device. */
+  readonly code: () => string;
 }
 
 /**
@@ -60,7 +60,7 @@ function pipelineFor(device: GPUDevice, source: KernelSource): GPUComputePipelin
       label: source.name,
       layout: "auto",
       compute: {
-        module: device.createShaderModule({ label: source.name, code: source.code }),
+        module: device.createShaderModule({ label: source.name, code: source.code() }),
         entryPoint: "main",
       },
     });

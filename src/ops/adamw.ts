@@ -91,7 +91,7 @@ function updateSource(lanes: 1 | 4, items: number, rowThreads: number): KernelSo
   const item = lanes === 4 ? "vec4f" : "f32";
   return {
     name: `adamw_${lanes}_${items}_${rowThreads}`,
-    code: `
+    code: () => `
 struct Settings { lr: f32, decay: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, eps: f32, unused: f32 }
 @group(0) @binding(0) var<storage, read> gradient: array<${item}>;
 @group(0) @binding(1) var<storage, read> control: array<f32>;

@@ -1,325 +1,20 @@
-/**
- * Attention for CPU adapters, flash style (Dao et al. 2022): scores are made block by block in registers and never
- * stored. One subgroup works on a few rows of one head; rows are broadcast from lane to lane, streamed rows lie across
- * the lanes. No barrier, no workgroup memory, no atomics.
- *
- * Work, with T tokens and width d per head: forward 4·T²·d operations, backward 14·T²·d (the scores are made twice).
- * Traffic: every workgroup streams T·2·d values, so (T / rows)·T·2·d·4 bytes per head.
- */
+/** Launching the attention kernels of `attention_wgsl.ts`. */
 import type { tf } from "../deps/tfjs.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
 import { asTexture, isTexture } from "../gpu/lanes.ts";
-import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
+import { alongCode, type AttentionShape, forwardCode, gradientCode, planOf } from "./attention_wgsl.ts";
 
-/** Sizes that a kernel is generated for; the number of tokens is a uniform. */
-export interface AttentionShape {
-  /** Images N of the batch. */
-  readonly images: number;
-  /** Tokens T of an image. */
-  readonly tokens: number;
-  /** Attention heads. */
-  readonly heads: number;
-  /** Width of a head, a multiple of 4. */
-  readonly headWidth: number;
-  /** Lanes of a subgroup. */
-  readonly lanes: number;
-}
-
-/** Most streamed rows per lane in one block: more need more registers than there are. */
-const longestStream = 7;
-
-interface Plan {
-  /** Rows that one workgroup owns. */
-  readonly rows: number;
-  /** Streamed rows per lane in one block. */
-  readonly stream: number;
-  /** Quads of a head, and quads of a head per lane. */
-  readonly quads: number;
-  readonly parts: number;
-}
-
-function planOf({ tokens, headWidth, lanes }: AttentionShape): Plan {
-  const perLane = Math.ceil(tokens / lanes);
-  const blocks = Math.ceil(perLane / longestStream);
-  const quads = headWidth / 4;
-  return {
-    rows: Math.min(8, lanes),
-    stream: Math.ceil(perLane / blocks),
-    quads,
-    parts: Math.ceil(quads / lanes),
-  };
-}
-
-const scaleOf = (shape: AttentionShape) => float(1 / Math.sqrt(shape.headWidth));
-
-/** Pairs of operands by name: scores are products of an owned and a streamed row. */
-interface Rows {
-  readonly name: string;
-  /** Expression of a quad, from a row of the batch and a quad of the head. */
-  readonly load: (row: string, quad: string) => string;
-}
-
-function packedRows(name: string, part: number, shape: AttentionShape): Rows {
-  const width4 = shape.heads * shape.headWidth / 4;
-  return { name, load: (row, quad) => `load_packed(${row}, ${part * width4}u + head4 + ${quad})` };
-}
-
-const outputRows: Rows = { name: "u", load: (row, quad) => `load_upstream(${row}, head4 + ${quad})` };
-
-/** The loader of a matrix with rows of `columns4` quads. */
-function loader(name: string, texture: boolean, columns4: number): string {
-  return `${loadQuads(name, texture)}
-fn load_${name}(row: u32, column4: u32) -> vec4f { return ${name}(row * ${columns4}u + column4); }`;
-}
-
-/** Start of a kernel: which head, which rows; then the loop over blocks of streamed rows. */
-function main(shape: AttentionShape, plan: Plan, before: string, block: string, after: string): string {
-  return `
-@compute @workgroup_size(${shape.lanes})
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let tokens = sizes.x;
-  let row0 = id.x * ${plan.rows}u;
-  let image = id.z * tokens;
-  let head4 = id.y * ${plan.quads}u;
-  let own = image + min(row0 + lane % ${plan.rows}u, tokens - 1u);
-  let statistic0 = (id.z * ${shape.heads}u + id.y) * tokens;
-${before}
-  for (var block = 0u; block < tokens; block += ${shape.lanes * plan.stream}u) {
-${block}
-  }
-${after}
-}`;
-}
-
-/** Scores of all owned rows with the block's streamed rows: one sum per owned row, streamed group and pair. */
-function scores(
+/** A kernel whose name tells everything that its code depends on. */
+function sourceOf(
+  kind: string,
   shape: AttentionShape,
-  plan: Plan,
-  pairs: { sum: string; own: Rows; streamed: Rows }[],
-): string {
-  const each = (make: (pair: typeof pairs[number]) => string) => pairs.map(make).join("\n");
-  return `
-${each(({ sum }) => repeat(plan.rows, (r) => repeat(plan.stream, (j) => `    var ${sum}${r}_${j} = 0.0;`)))}
-${
-    repeat(plan.stream, (j) =>
-      `    let streamed${j} = image + min(block + ${j * shape.lanes}u + lane, tokens - 1u);`)
-  }
-    for (var c = 0u; c < ${plan.quads}u; c++) {
-${
-    each(({ sum, own, streamed }) => `
-      let own_${sum} = ${own.load("own", "c")};
-${repeat(plan.stream, (j) => `      let ${sum}_other${j} = ${streamed.load(`streamed${j}`, "c")};`)}
-${
-      repeat(plan.rows, (r) => `
-      let ${sum}_row${r} = subgroupBroadcast(own_${sum}, ${r}u);
-${repeat(plan.stream, (j) => `      ${sum}${r}_${j} += dot(${sum}_row${r}, ${sum}_other${j});`)}`)
-    }`)
-  }
-    }`;
-}
-
-/** target_r += Σ over the block's streamed rows of weight_r · row, each lane holding its own quads of the target. */
-function accumulate(
-  shape: AttentionShape,
-  plan: Plan,
-  uses: { target: string; weight: string; rows: Rows }[],
-): string {
-  const { lanes } = shape;
-  const quad = (v: number) => `min(${v * lanes}u + lane, ${plan.quads - 1}u)`;
-  return repeat(plan.stream, (j) =>
-    repeat(lanes, (i) => {
-      const at = `${j}_${i}`;
-      return `    {
-      let row = image + min(block + ${j * lanes + i}u, tokens - 1u);
-${
-        uses.map(({ target, weight, rows }) => `
-${repeat(plan.parts, (v) => `      let ${target}_v${at}_${v} = ${rows.load("row", quad(v))};`)}
-${
-          repeat(plan.rows, (r) => `
-      let ${target}_w${at}_${r} = subgroupBroadcast(${weight}${r}_${j}, ${i}u);
-${repeat(plan.parts, (v) => `      ${target}${r}_${v} += ${target}_w${at}_${r} * ${target}_v${at}_${v};`)}`)
-        }`).join("\n")
-      }
-    }`;
-    }));
-}
-
-/** Writes the owned rows' results to a quad of the output given by row and quad. */
-function write(
-  shape: AttentionShape,
-  plan: Plan,
-  value: (r: number, v: number) => string,
-  place: (row: string, quad: string) => string,
-) {
-  return repeat(
-    plan.rows,
-    (r) =>
-      repeat(plan.parts, (v) =>
-        `  if (row0 + ${r}u < tokens && ${v * shape.lanes}u + lane < ${plan.quads}u) {
-    ${place(`(image + row0 + ${r}u)`, `(head4 + ${v * shape.lanes}u + lane)`)} = ${value(r, v)};
-  }`),
-  );
-}
-
-function overLanes(name: string, lanes: number, combine: (a: string, b: string) => string): string {
-  return repeat(
-    Math.log2(lanes),
-    (i) => `    ${name} = ${combine(name, `subgroupShuffleXor(${name}, ${1 << i}u)`)};`,
-  );
-}
-
-const inside = (shape: AttentionShape, j: number) => `block + ${j * shape.lanes}u + lane < tokens`;
-
-function forwardSource(shape: AttentionShape, texture: boolean): KernelSource {
-  const plan = planOf(shape);
-  const width4 = shape.heads * plan.quads;
-  const [query, key, value] = [0, 1, 2].map((part) => packedRows("qkv"[part], part, shape));
-  const softmax = repeat(plan.rows, (r) => `
-${
-    repeat(plan.stream, (j) =>
-      `    s${r}_${j} = select(-1e30, s${r}_${j} * ${scaleOf(shape)}, ${inside(shape, j)});`)
-  }
-    var top${r} = max(largest${r}, ${
-    Array.from({ length: plan.stream }, (_, j) => `s${r}_${j}`).reduce((a, b) => `max(${a}, ${b})`)
-  });
-${overLanes(`top${r}`, shape.lanes, (a, b) => `max(${a}, ${b})`)}
-    let shrink${r} = exp(largest${r} - top${r});
-    largest${r} = top${r};
-    total${r} *= shrink${r};
-${repeat(plan.stream, (j) => `    s${r}_${j} = exp(s${r}_${j} - top${r});\n    total${r} += s${r}_${j};`)}
-${repeat(plan.parts, (v) => `    o${r}_${v} *= shrink${r};`)}`);
-  return {
-    name: `attention_${texture}_${shape.heads}_${shape.headWidth}_${shape.lanes}_${plan.stream}`,
-    code: `
-${
-      bindings(
-        declareQuads("packed", texture),
-        "var<storage, read_write> attended: array<vec4f>;",
-        "var<storage, read_write> log_total: array<f32>;",
-        "var<uniform> sizes: vec4u;",
-      )
-    }
-${loader("packed", texture, 3 * width4)}
-${
-      main(
-        shape,
-        plan,
-        repeat(plan.rows, (r) => `
-  var largest${r} = -1e30;
-  var total${r} = 0.0;
-${repeat(plan.parts, (v) => `  var o${r}_${v} = vec4f();`)}`),
-        scores(shape, plan, [{ sum: "s", own: query, streamed: key }]) + softmax +
-          accumulate(shape, plan, [{ target: "o", weight: "s", rows: value }]),
-        repeat(plan.rows, (r) => overLanes(`total${r}`, shape.lanes, (a, b) => `${a} + ${b}`)) +
-          write(shape, plan, (r, v) =>
-            `o${r}_${v} / total${r}`, (row, quad) =>
-            `attended[${row} * ${width4}u + ${quad}]`) +
-          repeat(plan.rows, (r) =>
-            `  if (lane == 0u && row0 + ${r}u < tokens) {
-    log_total[statistic0 + row0 + ${r}u] = largest${r} + log(total${r});
-  }`),
-      )
-    }`,
-  };
-}
-
-/** Σ over a head of upstream · attended, for every row and head: what the softmax's gradient subtracts. */
-function alongSource({ heads, headWidth }: AttentionShape): KernelSource {
-  const quads = headWidth / 4;
-  return {
-    name: `attention_along_${heads}_${headWidth}`,
-    code: `
-${
-      bindings(
-        "var<storage, read> upstream: array<vec4f>;",
-        "var<storage, read> attended: array<vec4f>;",
-        "var<storage, read_write> along: array<f32>;",
-        "var<uniform> sizes: vec4u;",
-      )
-    }
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let i = id.x + id.y * sizes.z; // [image, head, token]
-  if (i >= sizes.y) { return; }
-  let row = i / (${heads}u * sizes.x) * sizes.x + i % sizes.x;
-  let start = (row * ${heads}u + i / sizes.x % ${heads}u) * ${quads}u;
-  var total = 0.0;
-  for (var c = 0u; c < ${quads}u; c++) { total += dot(upstream[start + c], attended[start + c]); }
-  along[i] = total;
-}`,
-  };
-}
-
-/** Gradient of the queries (streams keys), or of keys and values (streams queries). */
-function gradientSource(
-  shape: AttentionShape,
-  of: "query" | "key",
-  textures: readonly [boolean, boolean],
+  textures: readonly boolean[],
+  code: () => string,
 ): KernelSource {
-  const plan = planOf(shape);
-  const width4 = shape.heads * plan.quads;
-  const [query, key, value] = [0, 1, 2].map((part) => packedRows("qkv"[part], part, shape));
-  const statistic = (name: string, r: number, j: number) =>
-    of === "query" ? `${name}_own${r}` : `${name}_streamed${j}`;
-  const pairs = of === "query"
-    ? [{ sum: "s", own: query, streamed: key }, { sum: "p", own: outputRows, streamed: value }]
-    : [{ sum: "s", own: key, streamed: query }, { sum: "p", own: value, streamed: outputRows }];
-  const targets = of === "query"
-    ? [{ target: "dq", weight: "p", rows: key }]
-    : [{ target: "dk", weight: "p", rows: query }, { target: "dv", weight: "s", rows: outputRows }];
-  // s becomes the softmax's weight, p the gradient of the score.
-  const weights = repeat(plan.rows, (r) =>
-    repeat(plan.stream, (j) => `
-    s${r}_${j} = select(0.0, exp(s${r}_${j} * ${scaleOf(shape)} - ${statistic("log", r, j)}), ${
-      inside(shape, j)
-    });
-    p${r}_${j} = s${r}_${j} * (p${r}_${j} - ${statistic("along", r, j)}) * ${scaleOf(shape)};`));
-  const streamedStatistics = repeat(plan.stream, (j) => `
-    let log_streamed${j} = log_total[statistic0 + min(block + ${j * shape.lanes}u + lane, tokens - 1u)];
-    let along_streamed${j} = along[statistic0 + min(block + ${j * shape.lanes}u + lane, tokens - 1u)];`);
-  const ownStatistics = repeat(plan.rows, (r) => `
-  let log_own${r} = log_total[statistic0 + min(row0 + ${r}u, tokens - 1u)];
-  let along_own${r} = along[statistic0 + min(row0 + ${r}u, tokens - 1u)];`);
-  const part = { dq: 0, dk: 1, dv: 2 } as const;
+  const { heads, headWidth, lanes } = shape;
   return {
-    name: `attention_d${of}_${
-      textures.join("_")
-    }_${shape.heads}_${shape.headWidth}_${shape.lanes}_${plan.stream}`,
-    code: `
-${
-      bindings(
-        declareQuads("packed", textures[0]),
-        declareQuads("upstream", textures[1]),
-        "var<storage, read> log_total: array<f32>;",
-        "var<storage, read> along: array<f32>;",
-        "var<storage, read_write> gradient: array<vec4f>;",
-        "var<uniform> sizes: vec4u;",
-      )
-    }
-${loader("packed", textures[0], 3 * width4)}
-${loader("upstream", textures[1], width4)}
-${
-      main(
-        shape,
-        plan,
-        (of === "query" ? ownStatistics : "") +
-          targets.map(({ target }) =>
-            repeat(plan.rows, (r) => repeat(plan.parts, (v) => `  var ${target}${r}_${v} = vec4f();`))
-          )
-            .join("\n"),
-        (of === "key" ? streamedStatistics : "") + scores(shape, plan, pairs) + weights +
-          accumulate(shape, plan, targets),
-        targets.map(({ target }) =>
-          write(
-            shape,
-            plan,
-            (r, v) => `${target}${r}_${v}`,
-            (row, quad) =>
-              `gradient[${row} * ${3 * width4}u + ${part[target as keyof typeof part] * width4}u + ${quad}]`,
-          )
-        ).join("\n"),
-      )
-    }`,
+    name: ["attention", kind, ...textures, heads, headWidth, lanes, planOf(shape).stream].join("_"),
+    code,
   };
 }
 
@@ -336,7 +31,8 @@ export function attentionKernelFits({ images, heads, headWidth }: Omit<Attention
 export function attentionKernel(packed: tf.Tensor, shape: AttentionShape): tf.Tensor[] {
   const { images, tokens, heads, headWidth } = shape;
   const operand = asTexture(packed);
-  return launch(forwardSource(shape, isTexture(operand)), {
+  const texture = isTexture(operand);
+  return launch(sourceOf("forward", shape, [texture], () => forwardCode(shape, texture)), {
     inputs: [operand],
     outputs: [[images, tokens, heads * headWidth], [images * heads * tokens]],
     uniform: new Uint32Array([tokens, 0, 0, 0]).buffer,
@@ -356,26 +52,18 @@ export function attentionKernelGradient(
   const statistics = images * heads * tokens;
   const [x, y] = coverThreads(statistics, 64);
   const uniform = new Uint32Array([tokens, statistics, x * 64, 0]).buffer;
-  const [along] = launch(alongSource(shape), {
-    inputs: [upstream, attended],
+  const inputs = [asTexture(packed), asTexture(upstream)];
+  const textures = [isTexture(inputs[0]), isTexture(inputs[1])] as const;
+  const [along] = launch(sourceOf("along", shape, [textures[1]], () => alongCode(shape, textures[1])), {
+    inputs: [inputs[1], textures[1] ? { texture: attended } : attended],
     outputs: [[statistics]],
     uniform,
     workgroups: [x, y],
   });
-  const operands = [asTexture(packed), asTexture(upstream)];
-  const textures = [isTexture(operands[0]), isTexture(operands[1])] as const;
-  const inputs = [...operands, logTotal, along];
-  const [gradient] = launch(gradientSource(shape, "query", textures), {
-    inputs,
-    outputs: [packed.shape],
-    uniform,
-    workgroups: workgroupsOf(shape),
-  });
-  launch(gradientSource(shape, "key", textures), {
-    inputs,
-    inPlace: [gradient],
-    uniform,
-    workgroups: workgroupsOf(shape),
-  });
+  const source = (of: "query" | "key") =>
+    sourceOf(of, shape, textures, () => gradientCode(shape, of, textures));
+  const common = { inputs: [...inputs, logTotal, along], uniform, workgroups: workgroupsOf(shape) };
+  const [gradient] = launch(source("query"), { ...common, outputs: [packed.shape] });
+  launch(source("key"), { ...common, inPlace: [gradient] });
   return gradient;
 }

@@ -46,7 +46,7 @@ function forwardSource(width: number, lanes: number, eps: number, texture: boole
   const parts = Math.ceil(width / 4 / lanes);
   return {
     name: `layer_norm_${width}_${lanes}_${eps}_${texture}`,
-    code: `
+    code: () => `
 ${
       bindings(
         declareQuads("x", texture),
@@ -96,7 +96,7 @@ function inputGradientSource(width: number, lanes: number, texture: boolean): Ke
   const parts = Math.ceil(width / 4 / lanes);
   return {
     name: `layer_norm_dx_${width}_${lanes}_${texture}`,
-    code: `
+    code: () => `
 ${
       bindings(
         declareQuads("dy", texture),
@@ -144,7 +144,7 @@ ${eachQuad(width, lanes, (i, quad) => `  dx[start + ${quad}] = inverse * (g${i} 
 function columnSource(width: number, lanes: number, texture: boolean): KernelSource {
   return {
     name: `layer_norm_columns_${width}_${lanes}_${texture}`,
-    code: `
+    code: () => `
 ${
       bindings(
         declareQuads("dy", texture),

@@ -67,7 +67,7 @@ const bodies: Bodies<LinearBody> = { name: "linear", composed, kernel };
 function throughGeluSource(quads: number, rowThreads: number, texture: boolean): KernelSource {
   return {
     name: `through_gelu_${quads}_${rowThreads}_${texture}`,
-    code: `
+    code: () => `
 ${
       bindings(
         declareQuads("upstream", texture),

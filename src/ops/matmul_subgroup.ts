@@ -48,7 +48,7 @@ export function productSource(variant: ProductVariant): KernelSource {
   const storage = textures.map((texture) => texture ? "t" : "b").join("");
   return {
     name: ["matmul", form, lanes, storage, ...flags].join("_"),
-    code: `
+    code: () => `
 ${declarations(variant)}
 ${loaders(variant)}
 ${bias ? loadQuads("bias", textures[0]) : ""}

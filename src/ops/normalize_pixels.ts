@@ -66,7 +66,7 @@ function kernelBody(...[pixels, shape, mean, std]: Parameters<Body>): tf.Tensor4
 function kernelSource(channels: number, values: number, rowThreads: number): KernelSource {
   return {
     name: `normalize_pixels_${channels}_${values}_${rowThreads}`,
-    code: `
+    code: () => `
 @group(0) @binding(0) var<storage, read> packed: array<u32>;
 @group(0) @binding(1) var<storage, read> statistics: array<f32>;
 @group(0) @binding(2) var<storage, read_write> normalized: array<f32>;

@@ -11,11 +11,15 @@ import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
 
 const patchesPerGroup = 16;
 
-interface LossShape {
+/** What a kernel is generated for. */
+export interface LossShape {
   /** Values of a patch, a multiple of 4. */
   readonly values: number;
+  /** Lanes of a subgroup. */
   readonly lanes: number;
+  /** Whether the target is normalised patch by patch. */
   readonly normalize: boolean;
+  /** Added to the variance of a patch. */
   readonly epsilon: number;
 }
 
@@ -44,7 +48,7 @@ function source(direction: "forward" | "backward", shape: LossShape, texture: bo
   const difference = `prediction(start + q) - (patches(start + q) - shift) * scale`;
   return {
     name: `pixel_loss_${direction}_${values}_${lanes}_${normalize}_${texture}`,
-    code: `
+    code: () => `
 ${
       bindings(
         declareQuads("prediction", texture),

@@ -109,7 +109,7 @@ function kernelBody(...[control, lossSum, squares, settings]: Parameters<Body>):
 
 const controlSource: KernelSource = {
   name: "step_control",
-  code: `
+  code: () => `
 struct Settings { accumulate: f32, clip_norm: f32, log_beta1: f32, log_beta2: f32 }
 @group(0) @binding(0) var<storage, read> loss_sum: array<f32>;
 @group(0) @binding(1) var<storage, read> squares: array<f32>;

@@ -50,7 +50,7 @@ function kernelBody(tensors: readonly tf.Tensor[]): tf.Tensor1D {
 function quadSource(texture: boolean): KernelSource {
   return {
     name: `squares_${texture}`,
-    code: `
+    code: () => `
 ${
       bindings(
         declareQuads("x", texture),
@@ -74,7 +74,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 /** For the few tensors whose size is no multiple of four: one thread. */
 const scalarSource: KernelSource = {
   name: "squares_scalar",
-  code: `
+  code: () => `
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(2) var<uniform> sizes: vec4u;

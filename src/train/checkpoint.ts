@@ -292,5 +292,6 @@ function isTrainState(value: unknown): value is TrainState {
   const isAmount = (amount: unknown) => Number.isFinite(amount) && (amount as number) >= 0;
   return state.format === 1 && isCount(state.step) && isCount(state.stepsPerEpoch) &&
     isCount(state.samples) &&
-    isAmount(state.epoch) && isAmount(state.seconds) && typeof state.config === "object";
+    isAmount(state.epoch) && isAmount(state.seconds) && typeof state.config === "object" &&
+    state.config !== null;
 }

@@ -73,7 +73,7 @@ Deno.test("a lost device is an error that names the way on", async () => {
 
 Deno.test("a broken kernel is an error, not a wrong result", async () => {
   const runtime = await freshRuntime();
-  launch({ name: "broken", code: "@compute @workgroup_size(1) fn main() { nonsense(); }" }, {
+  launch({ name: "broken", code: () => "@compute @workgroup_size(1) fn main() { nonsense(); }" }, {
     inputs: [tf.scalar(1)],
     outputs: [[1]],
     workgroups: [1],

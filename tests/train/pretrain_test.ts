@@ -109,10 +109,9 @@ Deno.test(
       ...["step", "epoch", "loss", "lr", "grad_norm", "images_per_second", "data_wait"],
       ...["skipped_steps", "broken_files", "seconds"],
     ]);
-    const mean = (of: "loss" | "grad_norm") =>
-      ones.reduce((sum, record) => sum + (record[of] ?? NaN), 0) / 12;
-    for (const  of of["loss", "grad_norm"] as const) {
-      assert(Math.abs((all[of] ?? NaN) / mean(of) - 1) < 1e-5, `${of}: ${all[of]}, not ${mean(of)}`);
+    for (const name of ["loss", "grad_norm"] as const) {
+      const mean = ones.reduce((sum, record) => sum + (record[name] ?? NaN), 0) / 12;
+      assert(Math.abs((all[name] ?? NaN) / mean - 1) < 1e-5, `${name}: ${all[name]}, not ${mean}`);
     }
     assertEquals(ones.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     assertEquals(ones.map(({ epoch }) => epoch), ones.map(({ step }) => step / 6));

@@ -1,0 +1,103 @@
+import type { Size } from "../../src/config/types.ts";
+import { tf } from "../../src/deps/tfjs.ts";
+import { openRuntime } from "../../src/gpu/runtime.ts";
+import { createMae, type Mae } from "../../src/models/mae.ts";
+import { patchify } from "../../src/ops/patchify.ts";
+import { reconstructionTarget } from "../../src/ops/pixel_loss.ts";
+import { reconstruct, toRgb } from "../../src/train/reconstruct.ts";
+import { Random } from "../../src/util/random.ts";
+import { assert, assertEquals, assertNotEquals } from "../deps.ts";
+import { testOnBackends } from "../support/backends.ts";
+
+const imageSize: Size = [8, 12];
+const patchSize: Size = [4, 6];
+
+function tinyModel(channels: number): Mae {
+  const stack = { width: 8, depth: 1, heads: 2, mlpRatio: 2 };
+  return createMae({ imageSize, patchSize, channels, encoder: stack, decoder: stack, normalizeTarget: true });
+}
+
+/** Makes the model predict exactly the target of its images, changed by `change`. */
+function predictTarget(model: Mae, normalized: boolean, change = (target: tf.Tensor) => target): void {
+  const forward = model.forward.bind(model);
+  model.forward = (images, options) => {
+    const target = reconstructionTarget(patchify(images, model.patchSize), normalized);
+    return { ...forward(images, options), prediction: change(target) as tf.Tensor3D };
+  };
+}
+
+function noisePicture(channels: number, key: number): Uint8Array {
+  const random = new Random(11, key);
+  return Uint8Array.from({ length: imageSize[0] * imageSize[1] * channels }, () => random.integer(256));
+}
+
+const settings = (channels: number, normalizedTarget: boolean) => ({
+  mask: { ratio: 0.5, sampling: "random" },
+  seed: 5,
+  mean: [0.485, 0.456, 0.406, 0.5].slice(0, channels),
+  std: [0.229, 0.224, 0.225, 0.25].slice(0, channels),
+  normalizedTarget,
+} as const);
+
+testOnBackends("reconstruct() gives the original when the model predicts its target", async () => {
+  for (const channels of [1, 3, 4]) {
+    for (const normalized of [false, true]) {
+      const model = tinyModel(channels);
+      predictTarget(model, normalized);
+      const flat = new Uint8Array(imageSize[0] * imageSize[1] * channels).fill(77); // patches without variance
+      const pictures = [noisePicture(channels, 1), noisePicture(channels, 2), flat];
+      const results = await reconstruct(model, pictures, settings(channels, normalized));
+      for (const [i, { original, reconstruction, mask }] of results.entries()) {
+        assertEquals(original, pictures[i]);
+        assertEquals(reconstruction, pictures[i], `${channels} channels, normalised: ${normalized}`);
+        assertEquals([mask.length, mask.reduce((sum, removed) => sum + removed)], [4, 2]);
+      }
+      model.dispose();
+    }
+  }
+});
+
+Deno.test("reconstruct() brightens by what a prediction is above its target, in the target's own scale", async () => {
+  await openRuntime({ backend: "cpu" });
+  const model = tinyModel(1);
+  predictTarget(model, false, (target) => tf.add(target, 0.2));
+  const picture = noisePicture(1, 3).map((value) => value / 2);
+  const [{ reconstruction }] = await reconstruct(model, [picture], settings(1, false));
+  // 0.2 of the normalised scale is 0.2 · std · 255 of a byte
+  const expected = picture.map((value) => Math.round(value + 0.2 * 0.229 * 255));
+  for (const [i, value] of reconstruction.entries()) assert(Math.abs(value - expected[i]) <= 1);
+  model.dispose();
+});
+
+Deno.test("reconstruct() cuts values off at black and white", async () => {
+  await openRuntime({ backend: "cpu" });
+  const model = tinyModel(3);
+  for (const [change, value] of [[1000, 255], [-1000, 0]]) {
+    predictTarget(model, false, (target) => tf.add(tf.zerosLike(target), change));
+    const [{ reconstruction }] = await reconstruct(model, [noisePicture(3, 4)], settings(3, false));
+    assertEquals(new Set(reconstruction), new Set([value]));
+  }
+  model.dispose();
+});
+
+Deno.test("reconstruct() masks by seed and place alone, and leaves no tensors behind", async () => {
+  const runtime = await openRuntime({ backend: "cpu" });
+  const model = tinyModel(3);
+  const before = runtime.memory();
+  const pictures = Array.from({ length: 6 }, (_, i) => noisePicture(3, i));
+  const masks = async (seed: number) =>
+    (await reconstruct(model, pictures, { ...settings(3, true), seed })).map(({ mask }) => mask.join(""));
+  const first = await masks(5);
+  assertEquals(await masks(5), first);
+  assertNotEquals(await masks(6), first);
+  assert(new Set(first).size > 1, "every picture has the same mask");
+  assertEquals(runtime.memory(), before);
+  model.dispose();
+});
+
+Deno.test("toRgb() repeats gray, keeps RGB, and leaves alpha out", () => {
+  assertEquals([...toRgb(Uint8Array.of(7, 200), [1, 2], 1)], [7, 7, 7, 200, 200, 200]);
+  assertEquals([...toRgb(Uint8Array.of(1, 2, 3, 4, 5, 6), [2, 1], 3)], [1, 2, 3, 4, 5, 6]);
+  assertEquals([...toRgb(Uint8Array.of(1, 2, 3, 255, 4, 5, 6, 0), [1, 2], 4)], [1, 2, 3, 4, 5, 6]);
+  assertEquals([...toRgb(Uint8Array.of(9, 255, 8, 0), [1, 2], 2)], [9, 9, 9, 8, 8, 8]);
+});
