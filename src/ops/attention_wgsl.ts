@@ -31,8 +31,9 @@ export interface Plan {
   readonly rows: number;
   /** Streamed rows per lane in one block. */
   readonly stream: number;
-  /** Quads of a head, and quads of a head per lane. */
+  /** Quads of a head. */
   readonly quads: number;
+  /** Quads of a head per lane. */
   readonly parts: number;
 }
 

@@ -100,7 +100,7 @@ export async function saveCheckpoint(
     await syncFolder(temporary);
     await removeWhole(target);
     await Deno.rename(temporary, target);
-    await syncFolder(checkpointsFolder(run));
+    for (const folder of [checkpointsFolder(run), run]) await syncFolder(folder);
   } catch (error) {
     await Deno.remove(temporary, { recursive: true }).catch(() => {});
     if (error instanceof DeviceError) throw error;

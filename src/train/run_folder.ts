@@ -3,7 +3,7 @@ import { toYaml } from "../config/pretrain.ts";
 import type { Interval, PretrainConfig } from "../config/types.ts";
 import { formatBytes } from "../gpu/guards.ts";
 import { ensureWritableFolder, freeBytes, refuseFileInTheWay } from "../util/disk.ts";
-import { InputError, messageOf } from "../util/errors.ts";
+import { InputError, messageOf, RunError } from "../util/errors.ts";
 import { isMissing, joinPath, writeFileAtomic } from "../util/files.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 
@@ -148,9 +148,16 @@ async function removeUnfinished(folder: string): Promise<void> {
   }
 }
 
-/** Stores the resolved configuration with the run. */
+/** Stores the resolved configuration with the run. Throws `RunError` where the disk refuses. */
 export async function storeConfig(path: string, config: PretrainConfig): Promise<void> {
-  await writeFileAtomic(joinPath(path, "config.yaml"), toYaml(config));
+  const file = joinPath(path, "config.yaml");
+  try {
+    await writeFileAtomic(file, toYaml(config));
+  } catch (error) {
+    throw new RunError(
+      `The configuration could not be written to ${file} (${messageOf(error)}); free some space`,
+    );
+  }
 }
 
 /** What a run will write from here on. */
@@ -178,10 +185,10 @@ export async function checkDiskSpace(path: string, plan: SavePlan): Promise<void
   const more = moreCheckpoints(plan);
   const needed = 3 * 4 * plan.parameters * more;
   if (free === null || free >= needed) return;
+  const checkpoints = more === 1 ? "a checkpoint needs" : `${more} checkpoints need`;
   throw new InputError(
-    `run.out ${path} has ${formatBytes(free)} free, but ${more} checkpoint${more === 1 ? "" : "s"} need ${
-      formatBytes(needed)
-    }; free some space, lower run.keep or choose another folder with --out`,
+    `run.out ${path} has ${formatBytes(free)} free, but ${checkpoints} ${formatBytes(needed)}; ` +
+      "free some space, lower run.keep or choose another folder with --out",
   );
 }
 

@@ -2,7 +2,7 @@
 import type { Picture } from "../formats/png.ts";
 import { EventWriter } from "../formats/tensorboard.ts";
 import { MetricsLog, type MetricsRecord } from "../report/metrics.ts";
-import { messageOf, RunError } from "../util/errors.ts";
+import { InputError, messageOf, RunError } from "../util/errors.ts";
 import type { RunFolder } from "./run_folder.ts";
 
 /** Both logs, open for appending. A write that fails ends the run: numbers are never lost silently. */
@@ -66,12 +66,12 @@ export class RunLog {
   }
 }
 
-/** Adds the way out to an error of the disk. */
+/** Adds the way out to an error of the disk; a wrong file or a wrong number has none. */
 async function saying<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
-    if (!(error instanceof RunError)) throw error;
+    if (error instanceof InputError || error instanceof RangeError) throw error;
     throw new RunError(
       `${messageOf(error)}; checkpoints are intact, free some space and continue with --resume`,
       { cause: error },

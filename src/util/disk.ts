@@ -11,8 +11,8 @@ export async function freeBytes(path: string): Promise<number | null> {
   const permission = await Deno.permissions.query({ name: "sys", kind: "statfs" as "hostname" });
   if (permission.state !== "granted") return null;
   try {
-    const { bavail, bsize } = await statfs((await nearestExisting(path)).path);
-    return Number(bavail) * Number(bsize);
+    const { blocks, bavail, bsize } = await statfs((await nearestExisting(path)).path);
+    return Number(blocks) === 0 ? null : Number(bavail) * Number(bsize); // no size: /proc, some network file systems
   } catch {
     return null; // not every system has it; writing will tell
   }

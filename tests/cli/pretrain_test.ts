@@ -1,4 +1,5 @@
 import { type Arguments, parseArguments } from "../../src/cli/command.ts";
+import type { DemoRuns } from "../../src/cli/demo_runs.ts";
 import { pretrainCommand, type PretrainJob } from "../../src/cli/pretrain.ts";
 import { parseYamlLayer } from "../../src/config/layers.ts";
 import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
@@ -28,15 +29,24 @@ interface Call {
   readonly options: PretrainOptions | undefined;
 }
 
+/** A disk without runs of the demo, or with those up to `newest`. */
+function demosUpTo(newest: number): DemoRuns {
+  const folder = (base: string, number: number) => number > 1 ? `${base}-${number}` : base;
+  return {
+    next: (base) => Promise.resolve(folder(base, newest + 1)),
+    newest: (base) => Promise.resolve(newest === 0 ? null : folder(base, newest)),
+  };
+}
+
 /** Runs the command around a job that only remembers its call. */
-async function pretrain(args: string[], result: PretrainResult = done): Promise<Call> {
+async function pretrain(args: string[], result: PretrainResult = done, demos = demosUpTo(0)): Promise<Call> {
   let called: { config: PretrainConfig; options: PretrainOptions } | undefined;
   const job: PretrainJob = (config, options) => {
     called = { config, options };
     options.onEvent?.({ kind: "notice", message: "Training" });
     return Promise.resolve(result);
   };
-  const command = pretrainCommand(job);
+  const command = pretrainCommand(job, demos);
   const parsed: Arguments = parseArguments(command, args);
   const terminal = new RecordingTerminal();
   const code = await command.run(parsed, terminal);
@@ -47,6 +57,47 @@ Deno.test("mae pretrain runs the demo by default", async () => {
   const { code, config, options } = await pretrain([]);
   assertEquals([code, config?.data.train, config?.run.out], [0, "examples/photos", "runs/demo"]);
   assertEquals([options?.resume, options?.signal?.aborted], [false, false]);
+});
+
+Deno.test("mae pretrain gives each run of the demo a folder of its own, unless it is told one", async () => {
+  const outOf = async (...args: string[]) => (await pretrain(args, done, demosUpTo(2))).config?.run.out;
+  assertEquals(await outOf(), "runs/demo-3");
+  assertEquals(await outOf("--epochs", "1", "--set", "run.seed=4"), "runs/demo-3");
+  assertEquals(await outOf("--out", "mine"), "mine");
+  assertEquals(await outOf("--set", "run.out=mine"), "mine");
+  assertEquals(await outOf("--set", "run={out: mine}"), "mine");
+  assertEquals(await outOf("--config", "demo"), "runs/demo");
+  assertEquals(await outOf("--config", "vit_base", "--data", "x"), "runs/vit_base");
+});
+
+Deno.test("mae pretrain --resume goes on with the newest run of the demo", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const demos: DemoRuns = {
+      next: () => Promise.reject("not asked for"),
+      newest: () => Promise.resolve(folder),
+    };
+    // The folder was renamed since: its own run.out is out of date.
+    await Deno.writeTextFile(
+      `${folder}/config.yaml`,
+      "data: {train: mine}\nrun: {out: runs/demo-7, seed: 5}\n",
+    );
+    const { config, options } = await pretrain(["--resume"], done, demos);
+    assertEquals([config?.run.out, config?.run.seed, config?.data.train, options?.resume], [
+      folder,
+      5,
+      "mine",
+      true,
+    ]);
+    const none = await pretrain(["--resume"]);
+    assertEquals([none.config?.run.out, none.config?.data.train, none.options?.resume], [
+      "runs/demo",
+      "examples/photos",
+      true,
+    ]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("mae pretrain lays flags over --set over the file, wherever they stand", async () => {

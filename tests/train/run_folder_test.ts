@@ -135,17 +135,17 @@ async function checkpointsTold(changes: Partial<SavePlan>): Promise<string> {
   );
   assertMatch(
     error.message,
-    /^run\.out not\/there\/yet has .* free, but \d+ checkpoints? needs? .*; free some space/,
+    /^run\.out not\/there\/yet has .* free, but (a checkpoint needs|\d+ checkpoints need) .*; free some space/,
   );
-  return /but (\d+) checkpoint/.exec(error.message)?.[1] ?? "";
+  return /but (\w+) checkpoint/.exec(error.message)?.[1] ?? "";
 }
 
 Deno.test("checkDiskSpace() counts the checkpoints that there will be at a time", async () => {
   assertEquals(await checkpointsTold({}), "4"); // the new one is written before the oldest goes
   assertEquals(await checkpointsTold({ existing: 1 }), "3");
-  assertEquals(await checkpointsTold({ existing: 3 }), "1");
-  assertEquals(await checkpointsTold({ existing: 9 }), "1");
-  assertEquals(await checkpointsTold({ steps: 10 }), "1");
+  assertEquals(await checkpointsTold({ existing: 3 }), "a");
+  assertEquals(await checkpointsTold({ existing: 9 }), "a");
+  assertEquals(await checkpointsTold({ steps: 10 }), "a");
   assertEquals(await checkpointsTold({ steps: 11 }), "2");
   assertEquals(await checkpointsTold({ every: { every: 500, unit: "step" } }), "2");
   assertEquals(await checkpointsTold({ every: { every: 1, unit: "minute" } }), "4");

@@ -41,12 +41,6 @@ const tiny = [
   "run.figure_images=0",
 ];
 
-/** A tiny run as flags for the command line. */
-export function tinyFlags(folder: string, out = "run", ...sets: string[]): string[] {
-  const all = [...tiny, `data.train=${folder}/images`, `run.out=${folder}/${out}`, ...sets];
-  return all.flatMap((assignment) => ["--set", assignment]);
-}
-
 /** A tiny run on the images in `folder/images`, which writes to `folder/<out>`; without threads, as those start slowly. */
 export function tinyConfig(folder: string, out = "run", ...sets: string[]): PretrainConfig {
   const all = [...tiny, `data.train=${folder}/images`, `run.out=${folder}/${out}`, ...sets];

@@ -16,6 +16,12 @@ Deno.test("freeBytes() tells the space of a folder, also of one that is still to
     assert(await freeBytes("not/here/yet") !== null);
   }));
 
+Deno.test({
+  name: "freeBytes() does not take a file system without a size for a full one",
+  ignore: Deno.build.os !== "linux", // has /proc
+  fn: async () => assertEquals(await freeBytes("/proc/mae"), null),
+});
+
 Deno.test("ensureWritableFolder() makes a folder and leaves it empty", () =>
   inFolder(async (folder) => {
     await ensureWritableFolder(`${folder}/a/b`);
