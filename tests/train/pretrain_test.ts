@@ -284,13 +284,9 @@ for (const backend of ["cpu", "webgpu"] as const) {
       await train(config("c"), { stopAfter: 2 });
       const failing = { ...config("d"), optim: { ...config("d").optim, lr: 1e30, warmupEpochs: 0 } };
       await assertRejects(() => train(failing), RunError, "not finite");
-      await assertRejects(
-        () =>
-          train({ ...config("e"), data: { ...config("e").data, workers: 1 } }, {
-            workerUrl: "data:text/javascript,;",
-          }),
-        RunError,
-      );
+      const threaded = { ...config("e"), data: { ...config("e").data, workers: 1 } };
+      const workerUrl = `data:text/javascript,postMessage({ kind: "crash", message: "broken" })`;
+      await assertRejects(() => train(threaded, { workerUrl }), RunError, "A data worker crashed: broken");
       assertEquals(used(), before);
     }),
   );
