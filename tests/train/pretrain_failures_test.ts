@@ -223,6 +223,114 @@ Deno.test(
   }),
 );
 
+// A disk that fills up
+
+/** Runs `action` on a disk that takes so many more bytes from this thread, and then none. */
+async function withFullDisk<T>(bytes: number, action: () => Promise<T>): Promise<T> {
+  const { write } = Deno.FsFile.prototype;
+  let left = bytes;
+  Deno.FsFile.prototype.write = function (data) {
+    left -= data.length;
+    if (left < 0) return Promise.reject(new Error("No space left on device (os error 28)"));
+    return write.call(this, data);
+  };
+  try {
+    return await action();
+  } finally {
+    Deno.FsFile.prototype.write = write;
+  }
+}
+
+Deno.test(
+  "pretrain() whose checkpoint cannot be written keeps the ones before, and says what to do",
+  withImages(async (folder) => {
+    const run = `${folder}/run`;
+    const config = tinyConfig(folder, "run", "run.checkpoint_every=4 steps");
+    await train(config, { stopAfter: 4 });
+    const bits = await newestBits(run);
+    for (const bytes of [4000, 20_000, 40_000]) { // in the model, the optimizer, and its last bytes or the state
+      const error = await assertRejects(
+        () => withFullDisk(bytes, () => train(config, { resume: true })),
+        RunError,
+      );
+      assertMatch(
+        error.message,
+        /^The checkpoint of step 8 could not be written to .*step-00000008 \(.*No space left.*\); earlier checkpoints are intact, free some space and continue with --resume$/,
+      );
+      assertEquals(await newestBits(run), bits);
+      assertEquals((await tree(run)).filter((path) => path.includes(".tmp")), []);
+    }
+    await train(config, { resume: true });
+    await train(tinyConfig(folder, "whole", "run.checkpoint_every=4 steps"));
+    assertEquals(await newestBits(run), await newestBits(`${folder}/whole`));
+    assertEquals(await metricsOf(run), await metricsOf(`${folder}/whole`));
+  }),
+);
+
+Deno.test(
+  "pretrain() whose metrics cannot be written ends, and loses none of those before",
+  withImages(async (folder) => {
+    const config = tinyConfig(folder, "run", "run.log_every=1");
+    const error = await assertRejects(() => withFullDisk(4000, () => train(config)), RunError);
+    assertMatch(
+      error.message,
+      /^cannot write ".*(metrics\.jsonl|\.mae)": No space left.*; checkpoints are intact, free some space and continue with --resume$/,
+    );
+    const records = await metricsOf(`${folder}/run`);
+    assert(records.length > 2 && records.length < 12);
+    await train(config, { resume: true });
+    assertEquals((await metricsOf(`${folder}/run`)).map(({ step }) => step), [
+      1,
+      2,
+      3,
+      4,
+      5,
+      6,
+      7,
+      8,
+      9,
+      10,
+      11,
+      12,
+    ]);
+  }),
+);
+
+Deno.test(
+  "pretrain() whose figure cannot be written ends, with everything else there",
+  withImages(async (folder) => {
+    const config = tinyConfig(folder, "run", "run.figure_images=2");
+    await train(tinyConfig(folder, "run"));
+    const error = await assertRejects(
+      () => withFullDisk(4000, () => train(config, { resume: true })),
+      RunError,
+    );
+    assertMatch(
+      error.message,
+      /^The figure could not be written to .*12\.png \(No space.*\); the checkpoint of step 12 is/,
+    );
+    const { result } = await train(config, { resume: true });
+    assert((await Deno.stat(result.figure ?? "")).isFile);
+    assertEquals((await tree(`${folder}/run`)).filter((path) => path.includes(".tmp")), []);
+  }),
+);
+
+Deno.test(
+  "pretrain() that cannot even write its configuration ends before its first step",
+  withImages(async (folder) => {
+    const events: PretrainEvent[] = [];
+    const error = await assertRejects(
+      () => withFullDisk(100, () => train(tinyConfig(folder), { onEvent: (event) => events.push(event) })),
+      RunError,
+    );
+    assertMatch(
+      error.message,
+      /^The configuration could not be written to .*config\.yaml \(No space.*\); free some space$/,
+    );
+    assertEquals([events, await tree(`${folder}/run`)], [[], []]);
+  }),
+);
+
 // Checkpoints that cannot be read
 
 const damages: Readonly<Record<string, [damage: (path: string) => Promise<void>, reason: RegExp]>> = {
