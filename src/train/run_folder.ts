@@ -92,7 +92,9 @@ async function contentsOf(path: string): Promise<{ checkpoints: number[]; hasMet
       hasMetrics: await sizeOf(joinPath(path, "metrics.jsonl")) > 0,
     };
   } catch (error) {
-    throw new InputError(`run.out ${path} cannot be read (${messageOf(error)})`);
+    throw new InputError(
+      `run.out ${path} cannot be read (${messageOf(error)}); choose another folder with --out`,
+    );
   }
 }
 
