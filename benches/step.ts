@@ -17,8 +17,8 @@ const configurations: Record<string, Record<string, unknown>> = {
     model: {
       image_size: 64,
       patch_size: 8,
-      encoder: { width: 128, depth: 3, heads: 4 },
-      decoder: { width: 64, depth: 2, heads: 2 },
+      encoder: { width: 128, depth: 2, heads: 4 },
+      decoder: { width: 128, depth: 1, heads: 4 },
     },
     optim: { batch_size: 16 },
   },
