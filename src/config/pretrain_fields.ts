@@ -133,7 +133,7 @@ export const dataFields = {
   ),
   workers: field(
     "data.workers",
-    either(whole(1, 256), oneOf("auto")),
+    either(whole(0, 256), oneOf("auto")),
     "auto",
     "threads that read and crop images; auto is the number of cores, at most 8",
   ),

@@ -65,7 +65,7 @@ export interface DataConfig {
   readonly train: string;
   /** What is done to an image each time it is drawn. */
   readonly augment: AugmentConfig;
-  /** Data workers; `auto` is the number of cores, at most 8. */
+  /** Data workers; `auto` is the number of cores, at most 8; 0 decodes in the training thread. */
   readonly workers: number | "auto";
   /** How often each image is drawn per epoch, each time cropped anew; `auto` is the least that fills one optimizer step. */
   readonly repeat: number | "auto";

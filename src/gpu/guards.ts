@@ -23,8 +23,9 @@ interface BufferPool {
 const howToLower =
   "lower optim.batch_size (and raise optim.accumulate to keep the effective batch), the image size or the model";
 
-/** A size in MiB or GiB, for people. */
+/** A size in KiB, MiB or GiB, for people. */
 export function formatBytes(bytes: number): string {
+  if (bytes < 2 ** 20) return `${+(bytes / 1024).toFixed(1)} KiB`;
   const mebibytes = bytes / 2 ** 20;
   return mebibytes < 1024 ? `${+mebibytes.toFixed(1)} MiB` : `${+(mebibytes / 1024).toFixed(2)} GiB`;
 }
@@ -103,6 +104,11 @@ export class DeviceGuard {
 
   #fail(message: string): void {
     this.#failure ??= new DeviceError(message);
+  }
+
+  /** Whether the device has reported an error, after which it computes nothing that can be trusted. */
+  get failed(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** Throws the first error that the device has reported, if any. */

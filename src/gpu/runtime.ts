@@ -66,9 +66,9 @@ let opened: { runtime: Runtime; gpu: GPU | undefined; webgpu: OpenWebGpu | null 
  */
 export async function openRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   const wanted = options.backend ?? "auto";
-  if (opened && (wanted === "auto" || wanted === opened.runtime.backend) && options.gpu === opened.gpu) {
-    return opened.runtime;
-  }
+  const fits = opened && (wanted === "auto" || wanted === opened.runtime.backend) &&
+    options.gpu === opened.gpu;
+  if (opened && fits && !opened.webgpu?.guard.failed) return opened.runtime; // a failed device is replaced
   await opened?.runtime.close();
   tf.enableProdMode();
   if (wanted !== "cpu") {

@@ -68,7 +68,10 @@ Deno.test("a lost device is an error that names the way on", async () => {
   runtime.device?.destroy();
   await runtime.device?.lost;
   assertThrows(() => runtime.check(), DeviceError, "continue with --resume");
-  await runtime.close();
+  const replacement = await openRuntime({ backend: "webgpu" });
+  assert(replacement !== runtime);
+  assertEquals((await readTensor(tf.add(tf.scalar(1), 1)))[0], 2);
+  await replacement.close();
 });
 
 Deno.test("a broken kernel is an error, not a wrong result", async () => {
@@ -97,7 +100,8 @@ Deno.test("closing and opening again gives a working device; the CPU backend sta
   await again.close();
 });
 
-Deno.test("formatBytes() speaks of MiB and GiB", () => {
+Deno.test("formatBytes() speaks of KiB, MiB and GiB", () => {
+  assertEquals(formatBytes(512), "0.5 KiB");
   assertEquals(formatBytes(1.5 * 2 ** 20), "1.5 MiB");
   assertEquals(formatBytes(3 * 2 ** 30), "3 GiB");
 });
