@@ -3,6 +3,7 @@
  * stay in order; it may have several outputs, and it may change variables in place.
  */
 import { tf, type WebGPUBackend } from "../deps/tfjs.ts";
+import { isHalf, markHalf } from "./half.ts";
 import { currentWebGpu, type OpenWebGpu } from "./runtime.ts";
 
 /** One compute program. Its bindings are, in order: inputs, outputs, in-place variables, then the uniform if any. */
@@ -14,14 +15,24 @@ export interface KernelSource {
 }
 
 /**
- * Values that the kernel reads as a storage texture of four per texel, in rows of `texelsPerRow` texels whatever the
- * tensor's shape: quad i is the texel (i % texelsPerRow, i / texelsPerRow), and quads beyond the last read as 0. On CPU
- * adapters such loads are several times cheaper than a buffer's; the copy costs one pass over the data.
+ * A tensor, or part of one, as a kernel binds it. A storage texture holds four values per texel, in rows of
+ * `texelsPerRow` texels whatever the tensor's shape: quad i is the texel (i % texelsPerRow, i / texelsPerRow), and quads
+ * beyond the last read as 0. On CPU adapters such loads are several times cheaper than a buffer's; the copy costs one
+ * pass over the data.
  */
-export interface TextureInput {
-  /** Its number of values is a multiple of 4. */
-  readonly texture: tf.Tensor;
+export interface Operand {
+  /** The tensor; as a texture, the number of values bound is a multiple of 4. */
+  readonly tensor: tf.Tensor;
+  /** Whether it is copied into a texture, and not bound as the buffer it is. */
+  readonly texture: boolean;
+  /** First value bound, a multiple of 64 (128 in half precision); 0 by default. */
+  readonly first?: number;
+  /** Number of values bound; all from the first by default. */
+  readonly count?: number;
 }
+
+/** Shape of an output to make, in single precision unless it says otherwise. */
+export type OutputShape = readonly number[] | { readonly half: readonly number[] };
 
 /** Width of every texture that stands for a tensor. */
 export const texelsPerRow = 1024;
@@ -29,11 +40,11 @@ export const texelsPerRow = 1024;
 /** One run of a kernel. */
 export interface Launch {
   /** What the kernel reads. */
-  readonly inputs: readonly (tf.Tensor | TextureInput)[];
-  /** Shapes of float32 tensors to make. */
-  readonly outputs?: readonly (readonly number[])[];
-  /** Tensors that the kernel reads and writes. */
-  readonly inPlace?: readonly tf.Tensor[];
+  readonly inputs: readonly (tf.Tensor | Operand)[];
+  /** Tensors to make. */
+  readonly outputs?: readonly OutputShape[];
+  /** Tensors, or parts of them, that the kernel reads and writes. */
+  readonly inPlace?: readonly (tf.Tensor | Operand)[];
   /** Bytes of the uniform, a multiple of 16. */
   readonly uniform?: ArrayBuffer;
   /** Workgroups in x, y and z. */
@@ -60,13 +71,18 @@ function pipelineFor(device: GPUDevice, source: KernelSource): GPUComputePipelin
       label: source.name,
       layout: "auto",
       compute: {
-        module: device.createShaderModule({ label: source.name, code: source.code() }),
+        module: device.createShaderModule({ label: source.name, code: withExtensions(source.code()) }),
         entryPoint: "main",
       },
     });
     known.set(source.name, pipeline);
   }
   return pipeline;
+}
+
+/** Half precision must be enabled at the top of the code that uses it. */
+function withExtensions(code: string): string {
+  return /\bf16\b/.test(code) ? `enable f16;\n${code}` : code;
 }
 
 /** Whether kernels can run: tensors live on a WebGPU device that this process opened. */
@@ -83,22 +99,25 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   if (!gpu) throw new Error(`The kernel ${source.name} needs the WebGPU backend`);
   const { backend, device } = gpu;
   const internals = backend as unknown as BackendInternals;
-  const outputs = (run.outputs ?? []).map((shape) => backend.makeTensorInfo([...shape], "float32"));
-  const bindings: (tf.TensorInfo | TextureInput)[] = [...run.inputs, ...outputs, ...(run.inPlace ?? [])];
-  const tensors = bindings.map((binding) => "texture" in binding ? binding.texture : binding);
+  const outputs = (run.outputs ?? []).map((shape) => makeOutput(backend, shape));
+  const bindings: (tf.TensorInfo | Operand)[] = [...run.inputs, ...outputs, ...(run.inPlace ?? [])];
+  const tensors = bindings.map((binding) => "tensor" in binding ? binding.tensor : binding);
   const buffers = tensors.map((tensor) => {
     backend.uploadToGPU(tensor.dataId);
     return backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer;
   });
   const uniform = run.uniform ? makeUniform(backend, run.uniform) : null;
-  for (const variable of run.inPlace ?? []) backend.tensorMap.get(variable.dataId).values = null as never;
+  for (const binding of run.inPlace ?? []) {
+    const { dataId } = "tensor" in binding ? binding.tensor : binding;
+    backend.tensorMap.get(dataId).values = null as never; // tfjs would go on using a copy on the host
+  }
 
   // Only now: making a buffer may submit, and what is submitted owns nothing any more.
   for (const tensor of tensors) internals.commandQueueOwnedIds.add(tensor.dataId);
   const pipeline = pipelineFor(device, source);
   backend.ensureCommandEncoderReady();
   const resources: GPUBindingResource[] = bindings.map((binding, i) =>
-    "texture" in binding ? copyToTexture(gpu, binding.texture, buffers[i], i) : { buffer: buffers[i] }
+    "tensor" in binding ? bindOperand(gpu, binding, buffers[i], i) : { buffer: buffers[i] }
   );
   if (uniform) resources.push({ buffer: uniform });
   const entries = resources.map((resource, binding) => ({ binding, resource }));
@@ -120,44 +139,68 @@ function commandEncoder(internals: BackendInternals): GPUCommandEncoder {
   return internals.commandEncoder;
 }
 
+/** Makes a tensor; its buffer comes with its first use. A half-precision one has two bytes per value. */
+function makeOutput(backend: WebGPUBackend, output: OutputShape): tf.TensorInfo {
+  if (!("half" in output)) return backend.makeTensorInfo([...output], "float32");
+  const info = backend.makeTensorInfo([...output.half], "float32");
+  // The buffer's size comes from this shape; the tensor keeps the true one.
+  const entry = backend.tensorMap.get(info.dataId) as { shape: number[] };
+  entry.shape = [Math.ceil(tf.util.sizeFromShape([...output.half]) / 2)];
+  markHalf(info);
+  return info;
+}
+
+function bindOperand(
+  gpu: OpenWebGpu,
+  operand: Operand,
+  buffer: GPUBuffer,
+  binding: number,
+): GPUBindingResource {
+  const { tensor, texture, first = 0 } = operand;
+  const bytesPerValue = isHalf(tensor) ? 2 : 4;
+  const count = operand.count ?? tensor.size - first;
+  const offset = first * bytesPerValue;
+  if (texture) return copyToTexture(gpu, { buffer, offset, quads: count / 4, bytesPerValue }, binding);
+  return { buffer, offset, size: Math.ceil(count * bytesPerValue / 4) * 4 };
+}
+
 const textures = new WeakMap<GPUDevice, Map<string, GPUTexture>>();
 
 /**
- * Copies a tensor into a texture. Commands run in order, so one texture per size and binding serves every launch: the
+ * Copies values into a texture. Commands run in order, so one texture per size and binding serves every launch: the
  * next copy into it waits for the kernel that reads it. Equal sizes only, so that what lies beyond the end stays 0.
  */
 function copyToTexture(
   gpu: OpenWebGpu,
-  tensor: tf.Tensor,
-  buffer: GPUBuffer,
+  source: { buffer: GPUBuffer; offset: number; quads: number; bytesPerValue: number },
   binding: number,
 ): GPUTextureView {
   const { backend, device } = gpu;
+  const { buffer, offset, quads, bytesPerValue } = source;
   let known = textures.get(device);
   if (!known) textures.set(device, known = new Map());
-  const quads = tensor.size / 4;
   const rows = Math.floor(quads / texelsPerRow);
   const rest = quads % texelsPerRow;
-  const key = `${binding}_${quads}`;
+  const key = `${binding}_${quads}_${bytesPerValue}`;
   let texture = known.get(key);
   if (!texture) {
     texture = device.createTexture({
       size: [texelsPerRow, rows + (rest > 0 ? 1 : 0)],
-      format: "rgba32float",
+      format: bytesPerValue === 2 ? "rgba16float" : "rgba32float",
       usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
     });
     known.set(key, texture);
   }
   backend.endComputePassEncoder();
   const encoder = commandEncoder(backend as unknown as BackendInternals);
-  const bytesPerRow = texelsPerRow * 16;
-  if (rows > 0) encoder.copyBufferToTexture({ buffer, bytesPerRow }, { texture }, [texelsPerRow, rows]);
+  const bytesPerRow = texelsPerRow * 4 * bytesPerValue;
+  if (rows > 0) {
+    encoder.copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture }, [texelsPerRow, rows]);
+  }
   if (rest > 0) {
     const origin = { x: 0, y: rows };
-    encoder.copyBufferToTexture({ buffer, offset: rows * bytesPerRow, bytesPerRow }, { texture, origin }, [
-      rest,
-      1,
-    ]);
+    const from = { buffer, offset: offset + rows * bytesPerRow, bytesPerRow };
+    encoder.copyBufferToTexture(from, { texture, origin }, [rest, 1]);
   }
   return texture.createView();
 }

@@ -1,5 +1,6 @@
 /** Moving values between typed arrays and the device. */
 import { tf } from "../deps/tfjs.ts";
+import { decodeHalves, isHalf } from "./half.ts";
 import { currentWebGpu } from "./runtime.ts";
 
 /** Typed arrays that tensors are made of. */
@@ -17,6 +18,7 @@ export async function readTensor(tensor: tf.Tensor): Promise<Float32Array> {
       entry.resource as Parameters<typeof gpu.backend.getBufferData>[0],
     );
     gpu.guard.check();
+    if (isHalf(tensor)) return decodeHalves(new Uint16Array(bytes as ArrayBuffer).subarray(0, tensor.size));
     const values = entry.dtype === "float32"
       ? new Float32Array(bytes)
       : Float32Array.from(new Int32Array(bytes));

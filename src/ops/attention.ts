@@ -1,6 +1,6 @@
 /** Multi-head self-attention (Vaswani et al. 2017) straight from the packed query-key-value product. */
 import { tf } from "../deps/tfjs.ts";
-import { cpuLanes } from "../gpu/lanes.ts";
+import { cpuLanes } from "../gpu/target.ts";
 import { attentionKernel, attentionKernelFits, attentionKernelGradient } from "./attention_kernel.ts";
 import { type Bodies, chooseBody, differentiable } from "./operation.ts";
 import { softmaxGradientComposed } from "./softmax.ts";

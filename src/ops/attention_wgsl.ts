@@ -6,6 +6,7 @@
  * Work, with T tokens and width d per head: forward 4·T²·d operations, backward 14·T²·d (the scores are made twice).
  * Traffic: every workgroup streams T·2·d values, so (T / rows)·T·2·d·4 bytes per head.
  */
+import type { Storage } from "../gpu/operand.ts";
 import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
 
 /** Sizes that a kernel is generated for; the number of tokens is a uniform. */
@@ -67,8 +68,8 @@ function packedRows(name: string, part: number, shape: AttentionShape): Rows {
 const outputRows: Rows = { name: "u", load: (row, quad) => `load_upstream(${row}, head4 + ${quad})` };
 
 /** The loader of a matrix with rows of `columns4` quads. */
-function loader(name: string, texture: boolean, columns4: number): string {
-  return `${loadQuads(name, texture)}
+function loader(name: string, storage: Storage, columns4: number): string {
+  return `${loadQuads(name, storage)}
 fn load_${name}(row: u32, column4: u32) -> vec4f { return ${name}(row * ${columns4}u + column4); }`;
 }
 
@@ -171,7 +172,7 @@ function overLanes(name: string, lanes: number, combine: (a: string, b: string) 
 const inside = (shape: AttentionShape, j: number) => `block + ${j * shape.lanes}u + lane < tokens`;
 
 /** The forward kernel; bindings are the packed product, the result, log Σ exp of the scores, and the sizes. */
-export function forwardCode(shape: AttentionShape, texture: boolean): string {
+export function forwardCode(shape: AttentionShape, storage: Storage): string {
   const plan = planOf(shape);
   const width4 = shape.heads * plan.quads;
   const [query, key, value] = [0, 1, 2].map((part) => packedRows("qkv"[part], part, shape));
@@ -192,13 +193,13 @@ ${repeat(plan.parts, (v) => `    o${r}_${v} *= shrink${r};`)}`);
   return `
 ${
     bindings(
-      declareQuads("packed", texture),
+      declareQuads("packed", storage),
       "var<storage, read_write> attended: array<vec4f>;",
       "var<storage, read_write> log_total: array<f32>;",
       "var<uniform> sizes: vec4u;",
     )
   }
-${loader("packed", texture, 3 * width4)}
+${loader("packed", storage, 3 * width4)}
 ${
     main(
       shape,
@@ -222,19 +223,22 @@ ${repeat(plan.parts, (v) => `  var o${r}_${v} = vec4f();`)}`),
 }
 
 /** Σ over a head of upstream · attended, for every row and head: what the softmax's gradient subtracts. */
-export function alongCode({ heads, headWidth }: AttentionShape, texture: boolean): string {
+export function alongCode(
+  { heads, headWidth }: AttentionShape,
+  [upstream, attended]: readonly [upstream: Storage, attended: Storage],
+): string {
   const quads = headWidth / 4;
   return `
 ${
     bindings(
-      declareQuads("upstream", texture),
-      declareQuads("attended", texture),
+      declareQuads("upstream", upstream),
+      declareQuads("attended", attended),
       "var<storage, read_write> along: array<f32>;",
       "var<uniform> sizes: vec4u;",
     )
   }
-${loadQuads("upstream", texture)}
-${loadQuads("attended", texture)}
+${loadQuads("upstream", upstream)}
+${loadQuads("attended", attended)}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x + id.y * sizes.z; // [image, head, token]
@@ -251,7 +255,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 export function gradientCode(
   shape: AttentionShape,
   of: "query" | "key",
-  textures: readonly [boolean, boolean],
+  storages: readonly [packed: Storage, upstream: Storage, ...Storage[]],
 ): string {
   const plan = planOf(shape);
   const width4 = shape.heads * plan.quads;
@@ -281,16 +285,16 @@ export function gradientCode(
   return `
 ${
     bindings(
-      declareQuads("packed", textures[0]),
-      declareQuads("upstream", textures[1]),
+      declareQuads("packed", storages[0]),
+      declareQuads("upstream", storages[1]),
       "var<storage, read> log_total: array<f32>;",
       "var<storage, read> along: array<f32>;",
       "var<storage, read_write> gradient: array<vec4f>;",
       "var<uniform> sizes: vec4u;",
     )
   }
-${loader("packed", textures[0], 3 * width4)}
-${loader("upstream", textures[1], width4)}
+${loader("packed", storages[0], 3 * width4)}
+${loader("upstream", storages[1], width4)}
 ${
     main(
       shape,

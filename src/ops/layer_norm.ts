@@ -1,6 +1,6 @@
 /** Layer normalisation over the last dimension (Ba et al. 2016), with the biased variance, as PyTorch's. */
 import { tf } from "../deps/tfjs.ts";
-import { cpuLanes } from "../gpu/lanes.ts";
+import { cpuLanes } from "../gpu/target.ts";
 import { layerNormKernel, layerNormKernelGradients } from "./layer_norm_kernel.ts";
 import { asMatrix, type Bodies, chooseBody, differentiable } from "./operation.ts";
 

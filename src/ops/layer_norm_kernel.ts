@@ -6,7 +6,7 @@
  */
 import { tf } from "../deps/tfjs.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
-import { asTexture, isTexture } from "../gpu/lanes.ts";
+import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
 import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
 
 /** Rows whose column sums one workgroup makes. */
@@ -42,24 +42,24 @@ ${body}
 }`;
 }
 
-function forwardSource(width: number, lanes: number, eps: number, texture: boolean): KernelSource {
+function forwardSource(width: number, lanes: number, eps: number, storage: Storage): KernelSource {
   const parts = Math.ceil(width / 4 / lanes);
   return {
-    name: `layer_norm_${width}_${lanes}_${eps}_${texture}`,
+    name: `layer_norm_${width}_${lanes}_${eps}_${storage}`,
     code: () => `
 ${
       bindings(
-        declareQuads("x", texture),
-        declareQuads("gain", texture),
-        declareQuads("bias", texture),
+        declareQuads("x", storage),
+        declareQuads("gain", storage),
+        declareQuads("bias", storage),
         "var<storage, read_write> y: array<vec4f>;",
         "var<storage, read_write> statistics: array<vec4f>; // mean, 1 / deviation, and nothing twice",
         "var<uniform> sizes: vec4u;",
       )
     }
-${loadQuads("x", texture)}
-${loadQuads("gain", texture)}
-${loadQuads("bias", texture)}
+${loadQuads("x", storage)}
+${loadQuads("gain", storage)}
+${loadQuads("bias", storage)}
 ${
       rowKernel(
         lanes,
@@ -92,25 +92,25 @@ function sumOf(count: number, term: (i: number) => string): string {
   return Array.from({ length: count }, (_, i) => term(i)).join(" + ");
 }
 
-function inputGradientSource(width: number, lanes: number, texture: boolean): KernelSource {
+function inputGradientSource(width: number, lanes: number, storage: Storage): KernelSource {
   const parts = Math.ceil(width / 4 / lanes);
   return {
-    name: `layer_norm_dx_${width}_${lanes}_${texture}`,
+    name: `layer_norm_dx_${width}_${lanes}_${storage}`,
     code: () => `
 ${
       bindings(
-        declareQuads("dy", texture),
-        declareQuads("x", texture),
-        declareQuads("gain", texture),
-        declareQuads("statistics", texture),
+        declareQuads("dy", storage),
+        declareQuads("x", storage),
+        declareQuads("gain", storage),
+        declareQuads("statistics", storage),
         "var<storage, read_write> dx: array<vec4f>;",
         "var<uniform> sizes: vec4u;",
       )
     }
-${loadQuads("dy", texture)}
-${loadQuads("x", texture)}
-${loadQuads("gain", texture)}
-${loadQuads("statistics", texture)}
+${loadQuads("dy", storage)}
+${loadQuads("x", storage)}
+${loadQuads("gain", storage)}
+${loadQuads("statistics", storage)}
 ${
       rowKernel(
         lanes,
@@ -141,22 +141,22 @@ ${eachQuad(width, lanes, (i, quad) => `  dx[start + ${quad}] = inverse * (g${i} 
 }
 
 /** Sums of dy · normalised x and of dy down the columns of one piece of rows. */
-function columnSource(width: number, lanes: number, texture: boolean): KernelSource {
+function columnSource(width: number, lanes: number, storage: Storage): KernelSource {
   return {
-    name: `layer_norm_columns_${width}_${lanes}_${texture}`,
+    name: `layer_norm_columns_${width}_${lanes}_${storage}`,
     code: () => `
 ${
       bindings(
-        declareQuads("dy", texture),
-        declareQuads("x", texture),
-        declareQuads("statistics", texture),
+        declareQuads("dy", storage),
+        declareQuads("x", storage),
+        declareQuads("statistics", storage),
         "var<storage, read_write> pieces: array<vec4f>; // [piece][gain, bias][width / 4]",
         "var<uniform> sizes: vec4u;",
       )
     }
-${loadQuads("dy", texture)}
-${loadQuads("x", texture)}
-${loadQuads("statistics", texture)}
+${loadQuads("dy", storage)}
+${loadQuads("x", storage)}
+${loadQuads("statistics", storage)}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
   let quad = min(id.x * ${lanes}u + lane, ${width / 4 - 1}u); // lanes beyond the width repeat its last quad
@@ -190,8 +190,8 @@ export function layerNormKernel(
   lanes: number,
 ): tf.Tensor[] {
   const [rows, width] = x.shape;
-  const inputs = [asTexture(x), asTexture(gain), asTexture(bias)];
-  return launch(forwardSource(width, lanes, eps, isTexture(inputs[0])), {
+  const inputs = [operandOf(x), operandOf(gain), operandOf(bias)];
+  return launch(forwardSource(width, lanes, eps, storageOf(inputs[0])), {
     inputs,
     outputs: [[rows, width], [rows, 4]],
     ...rowWorkgroups(rows),
@@ -207,17 +207,17 @@ export function layerNormKernelGradients(
   lanes: number,
 ): [dx: tf.Tensor, dGain: tf.Tensor, dBias: tf.Tensor] {
   const [rows, width] = x.shape;
-  const inputs = [asTexture(dy), asTexture(x)];
-  const texture = isTexture(inputs[0]);
+  const inputs = [operandOf(dy), operandOf(x)];
+  const storage = storageOf(inputs[0]);
   const grid = rowWorkgroups(rows);
-  const [dx] = launch(inputGradientSource(width, lanes, texture), {
-    inputs: [...inputs, asTexture(gain), asTexture(statistics)],
+  const [dx] = launch(inputGradientSource(width, lanes, storage), {
+    inputs: [...inputs, operandOf(gain), operandOf(statistics)],
     outputs: [[rows, width]],
     ...grid,
   });
   const count = Math.ceil(rows / pieceRows);
-  const [pieces] = launch(columnSource(width, lanes, texture), {
-    inputs: [...inputs, asTexture(statistics)],
+  const [pieces] = launch(columnSource(width, lanes, storage), {
+    inputs: [...inputs, operandOf(statistics)],
     outputs: [[count, 2, width]],
     uniform: grid.uniform,
     workgroups: [Math.ceil(width / 4 / lanes), count],

@@ -1,7 +1,7 @@
 /** Linear layers: y = x Wᵀ + b, with an activation or a residual sum in the same operation. */
 import { tf } from "../deps/tfjs.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
-import { asTexture, isTexture } from "../gpu/lanes.ts";
+import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
 import { geluComposed, geluSlopeComposed } from "./gelu.ts";
 import { product, productKernelFits } from "./matmul.ts";
 import { asMatrix, type Bodies, chooseBody, type Differentiable, differentiable } from "./operation.ts";
@@ -50,9 +50,9 @@ const kernel: LinearBody = {
     return [activated ?? value, value];
   },
   throughGelu(upstream, sum) {
-    const inputs = [asTexture(upstream), asTexture(sum)];
+    const inputs = [operandOf(upstream), operandOf(sum)];
     const [x, y] = coverThreads(upstream.size / 4, 64);
-    const source = throughGeluSource(upstream.size / 4, x * 64, isTexture(inputs[0]));
+    const source = throughGeluSource(upstream.size / 4, x * 64, storageOf(inputs[0]));
     return launch(source, { inputs, outputs: [upstream.shape], workgroups: [x, y] })[0] as tf.Tensor2D;
   },
   backward(dy, x, weight) {
@@ -64,19 +64,19 @@ const kernel: LinearBody = {
 const bodies: Bodies<LinearBody> = { name: "linear", composed, kernel };
 
 /** Traffic: 8 bytes read and 4 written per value; about 30 operations. */
-function throughGeluSource(quads: number, rowThreads: number, texture: boolean): KernelSource {
+function throughGeluSource(quads: number, rowThreads: number, storage: Storage): KernelSource {
   return {
-    name: `through_gelu_${quads}_${rowThreads}_${texture}`,
+    name: `through_gelu_${quads}_${rowThreads}_${storage}`,
     code: () => `
 ${
       bindings(
-        declareQuads("upstream", texture),
-        declareQuads("sum", texture),
+        declareQuads("upstream", storage),
+        declareQuads("sum", storage),
         "var<storage, read_write> gradient: array<vec4f>;",
       )
     }
-${loadQuads("upstream", texture)}
-${loadQuads("sum", texture)}
+${loadQuads("upstream", storage)}
+${loadQuads("sum", storage)}
 ${geluFunctions}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {

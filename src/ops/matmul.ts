@@ -1,8 +1,10 @@
 /** Matrix products with what surrounds them in a linear layer, by the kernel that suits the device. */
-import { tf } from "../deps/tfjs.ts";
+import type { tf } from "../deps/tfjs.ts";
 import { launch } from "../gpu/kernel.ts";
-import { asTexture, cpuLanes, isTexture } from "../gpu/lanes.ts";
-import { type ProductForm, productSource, tileOf } from "./matmul_subgroup.ts";
+import { operandOf, storageOf } from "../gpu/operand.ts";
+import { cpuLanes } from "../gpu/target.ts";
+import { type LanesPlan, lanesSource, lanesTile } from "./matmul_lanes.ts";
+import { type ProductForm, type ProductSizes, type ProductVariant, sizesUniform } from "./product_form.ts";
 
 /** What to do besides multiplying. */
 export interface ProductExtras {
@@ -10,10 +12,14 @@ export interface ProductExtras {
   readonly bias?: tf.Tensor;
   /** [m, n], added. */
   readonly residual?: tf.Tensor;
+  /** [m, n]; the result is multiplied with the slope of GELU there. */
+  readonly slope?: tf.Tensor;
   /** Also gives GELU of the result. */
   readonly gelu?: boolean;
   /** For TN: also gives the column sums of the left matrix, [m]. */
   readonly columnSums?: boolean;
+  /** Gives the result (and its GELU) in half precision. */
+  readonly half?: boolean;
 }
 
 /** The product, and what the extras asked for. */
@@ -26,17 +32,11 @@ export interface ProductResult {
   readonly columnSums?: tf.Tensor1D;
 }
 
-/** Rows, columns and inner size of a product. */
-interface ProductSizes {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-}
-
 function sizesOf(form: ProductForm, a: tf.Tensor, b: tf.Tensor): ProductSizes {
-  const [m, k] = form === "TN" ? [a.shape[1], a.shape[0]] : [a.shape[0], a.shape[1]];
-  const n = form === "NT" ? b.shape[0] : b.shape[1];
-  return { m: m as number, n: n as number, k: k as number };
+  const [aColumns, bColumns] = [a.shape[1] as number, b.shape[1] as number];
+  const [m, k] = form === "TN" ? [aColumns, a.shape[0]] : [a.shape[0], aColumns];
+  const n = form === "NT" ? b.shape[0] : bColumns;
+  return { m, n, k, strides: [aColumns, bColumns, n], columns: [0, 0, 0] };
 }
 
 /**
@@ -45,6 +45,12 @@ function sizesOf(form: ProductForm, a: tf.Tensor, b: tf.Tensor): ProductSizes {
  */
 export function productKernelFits(inputs: number, outputs: number): boolean {
   return cpuLanes() !== null && inputs % 4 === 0 && outputs % 4 === 0;
+}
+
+/** How a product is dealt out on a software adapter. */
+export function planFor(form: ProductForm, lanes: number): LanesPlan {
+  const rows = form === "TN" ? 4 * lanes : Math.max(32, 4 * lanes);
+  return { family: "lanes", lanes, rows, groups: Math.max(1, 16 / lanes), kStep: 8 };
 }
 
 /**
@@ -57,29 +63,37 @@ export function product(
   a: tf.Tensor,
   b: tf.Tensor,
   extras: ProductExtras = {},
+  plan: LanesPlan = planFor(form, cpuLanes() ?? 0),
 ): ProductResult {
-  const lanes = cpuLanes();
-  if (lanes === null) throw new Error("No matrix kernel suits this device");
   const sizes = sizesOf(form, a, b);
-  const { bias, residual, gelu = false, columnSums = false } = extras;
-  const operands = [asTexture(a), asTexture(b)];
-  // Epilogue operands are bound like A, which a kernel's name tells.
-  const bind = (extra: tf.Tensor) => isTexture(operands[0]) ? { texture: extra } : extra;
-  const source = productSource({
+  const { bias, residual, slope, gelu = false, columnSums = false, half = false } = extras;
+  const operands = [a, b].map((x) => operandOf(x));
+  const added = {
+    bias: bias && operandOf(bias),
+    residual: residual && operandOf(residual),
+    slope: slope && operandOf(slope),
+  };
+  const variant: ProductVariant = {
     form,
-    lanes,
-    textures: [isTexture(operands[0]), isTexture(operands[1])],
-    bias: bias !== undefined,
-    residual: residual !== undefined,
+    a: storageOf(operands[0]),
+    b: storageOf(operands[1]),
+    bias: added.bias && storageOf(added.bias),
+    residual: added.residual && storageOf(added.residual),
+    slope: added.slope && storageOf(added.slope),
     gelu,
+    half,
+    accumulate: false,
     columnSums,
-  });
-  const { rows, columns } = tileOf(lanes);
-  const shape = [sizes.m, sizes.n];
-  const [value, extra] = launch(source, {
-    inputs: [...operands, ...[bias, residual].filter((extra) => extra !== undefined).map(bind)],
+  };
+  const [rows, columns] = lanesTile(plan);
+  const shape = half ? { half: [sizes.m, sizes.n] } : [sizes.m, sizes.n];
+  const [value, extra] = launch(lanesSource(variant, plan), {
+    inputs: [
+      ...operands,
+      ...[added.bias, added.residual, added.slope].filter((extra) => extra !== undefined),
+    ],
     outputs: [shape, ...(gelu ? [shape] : []), ...(columnSums ? [[sizes.m]] : [])],
-    uniform: new Uint32Array([sizes.m, sizes.n, sizes.k, 0]).buffer,
+    uniform: sizesUniform(sizes),
     workgroups: [Math.ceil(sizes.m / rows), Math.ceil(sizes.n / columns)],
   });
   return {

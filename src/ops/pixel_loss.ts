@@ -1,6 +1,6 @@
 /** The reconstruction target and the loss on removed patches (paper section 3.3 and its "reconstruction target"). */
 import { tf } from "../deps/tfjs.ts";
-import { cpuLanes } from "../gpu/lanes.ts";
+import { cpuLanes } from "../gpu/target.ts";
 import { type Bodies, chooseBody, differentiable } from "./operation.ts";
 import { patchLosses, patchLossGradient } from "./pixel_loss_kernel.ts";
 

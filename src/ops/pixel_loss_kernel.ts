@@ -6,7 +6,7 @@
  */
 import type { tf } from "../deps/tfjs.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
-import { asTexture, isTexture } from "../gpu/lanes.ts";
+import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
 import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
 
 const patchesPerGroup = 16;
@@ -42,17 +42,17 @@ ${overLanes("squares", lanes)}
     let scale = inverseSqrt(squares / ${float(values - 1)} + ${float(epsilon)});`;
 }
 
-function source(direction: "forward" | "backward", shape: LossShape, texture: boolean): KernelSource {
+function source(direction: "forward" | "backward", shape: LossShape, storage: Storage): KernelSource {
   const { values, lanes, normalize } = shape;
   const forward = direction === "forward";
   const difference = `prediction(start + q) - (patches(start + q) - shift) * scale`;
   return {
-    name: `pixel_loss_${direction}_${values}_${lanes}_${normalize}_${texture}`,
+    name: `pixel_loss_${direction}_${values}_${lanes}_${normalize}_${storage}`,
     code: () => `
 ${
       bindings(
-        declareQuads("prediction", texture),
-        declareQuads("patches", texture),
+        declareQuads("prediction", storage),
+        declareQuads("patches", storage),
         ...(forward ? [] : ["var<storage, read> factors: array<f32>;"]),
         forward
           ? "var<storage, read_write> losses: array<f32>;"
@@ -60,8 +60,8 @@ ${
         "var<uniform> sizes: vec4u; // patches, workgroups in a row",
       )
     }
-${loadQuads("prediction", texture)}
-${loadQuads("patches", texture)}
+${loadQuads("prediction", storage)}
+${loadQuads("patches", storage)}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
   let first = (id.x + id.y * sizes.y) * ${patchesPerGroup}u;
@@ -92,8 +92,8 @@ function grid(patches: number): { workgroups: [number, number]; uniform: ArrayBu
 /** Mean squared error of every patch, [patches]. */
 export function patchLosses(prediction: tf.Tensor, patches: tf.Tensor, shape: LossShape): tf.Tensor {
   const count = prediction.size / shape.values;
-  const inputs = [asTexture(prediction), asTexture(patches)];
-  return launch(source("forward", shape, isTexture(inputs[0])), {
+  const inputs = [operandOf(prediction), operandOf(patches)];
+  return launch(source("forward", shape, storageOf(inputs[0])), {
     inputs,
     outputs: [[count]],
     ...grid(count),
@@ -108,8 +108,8 @@ export function patchLossGradient(
   shape: LossShape,
 ): tf.Tensor {
   const count = prediction.size / shape.values;
-  const inputs = [asTexture(prediction), asTexture(patches)];
-  return launch(source("backward", shape, isTexture(inputs[0])), {
+  const inputs = [operandOf(prediction), operandOf(patches)];
+  return launch(source("backward", shape, storageOf(inputs[0])), {
     inputs: [...inputs, factors],
     outputs: [prediction.shape],
     ...grid(count),

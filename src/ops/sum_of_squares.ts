@@ -1,7 +1,7 @@
 /** Sum of squares of each of many tensors: what the global gradient norm is made of. */
 import { tf } from "../deps/tfjs.ts";
 import { type KernelSource, launch } from "../gpu/kernel.ts";
-import { asTexture, isTexture } from "../gpu/lanes.ts";
+import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
 import { type Bodies, chooseBody } from "./operation.ts";
 import { bindings, declareQuads, loadQuads } from "./wgsl.ts";
 
@@ -35,9 +35,9 @@ function kernelBody(tensors: readonly tf.Tensor[]): tf.Tensor1D {
   let offset = 0;
   tensors.forEach((tensor, i) => {
     const quads = tensor.size % 4 === 0;
-    const input = quads ? asTexture(tensor) : tensor;
-    launch(quads ? quadSource(isTexture(input)) : scalarSource, {
-      inputs: [input],
+    const input = operandOf(tensor);
+    launch(quads ? quadSource(storageOf(input)) : scalarSource, {
+      inputs: [quads ? input : tensor],
       inPlace: [partials],
       uniform: new Uint32Array([quads ? tensor.size / 4 : tensor.size, offset, counts[i], 0]).buffer,
       workgroups: [quads ? counts[i] / threads : 1],
@@ -47,18 +47,18 @@ function kernelBody(tensors: readonly tf.Tensor[]): tf.Tensor1D {
   return partials;
 }
 
-function quadSource(texture: boolean): KernelSource {
+function quadSource(storage: Storage): KernelSource {
   return {
-    name: `squares_${texture}`,
+    name: `squares_${storage}`,
     code: () => `
 ${
       bindings(
-        declareQuads("x", texture),
+        declareQuads("x", storage),
         "var<storage, read_write> partials: array<f32>;",
         "var<uniform> sizes: vec4u; // quads, first partial, partials",
       )
     }
-${loadQuads("x", texture)}
+${loadQuads("x", storage)}
 @compute @workgroup_size(${threads})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   var total = 0.0;

@@ -1,6 +1,7 @@
 /** Helpers for writing WGSL with repeated parts. */
 
 import { texelsPerRow } from "../gpu/kernel.ts";
+import type { Storage } from "../gpu/operand.ts";
 
 /** `count` parts made by `make(0) … make(count − 1)`, each on its own line. */
 export function repeat(count: number, make: (i: number) => string): string {
@@ -18,19 +19,31 @@ export function float(value: number): string {
   return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
-/** Declares a matrix of quads that a kernel reads, bound as a texture or as a buffer, without the binding's number. */
-export function declareQuads(name: string, texture: boolean): string {
-  return texture
-    ? `var ${name}_quads: texture_storage_2d<rgba32float, read>;`
-    : `var<storage, read> ${name}_quads: array<vec4f>;`;
+/** Declares a matrix of quads that a kernel reads, without the binding's number. */
+export function declareQuads(name: string, storage: Storage): string {
+  if (storage === "texture") return `var ${name}_quads: texture_storage_2d<rgba32float, read>;`;
+  if (storage === "half_texture") return `var ${name}_quads: texture_storage_2d<rgba16float, read>;`;
+  return `var<storage, read> ${name}_quads: array<${storage === "buffer" ? "vec4f" : "vec4<f16>"}>;`;
 }
 
 /** The function `NAME(i)` that loads quad i of such a matrix; a texture gives 0 beyond the end. */
-export function loadQuads(name: string, texture: boolean): string {
-  const value = texture
+export function loadQuads(name: string, storage: Storage): string {
+  const value = storage.endsWith("texture")
     ? `textureLoad(${name}_quads, vec2u(i % ${texelsPerRow}u, i / ${texelsPerRow}u))`
-    : `${name}_quads[i]`;
+    : storage === "buffer"
+    ? `${name}_quads[i]`
+    : `vec4f(${name}_quads[i])`;
   return `fn ${name}(i: u32) -> vec4f { return ${value}; }`;
+}
+
+/** Declares a matrix of quads that a kernel writes, without the binding's number. */
+export function declareResult(name: string, half = false): string {
+  return `var<storage, read_write> ${name}: array<${half ? "vec4<f16>" : "vec4f"}>;`;
+}
+
+/** A quad as such a matrix stores it. */
+export function asStored(value: string, half = false): string {
+  return half ? `vec4<f16>(${value})` : value;
 }
 
 /** Numbers the declarations of a kernel's bindings in order. */

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
-import { cpuLanes } from "../../src/gpu/lanes.ts";
+import { cpuLanes } from "../../src/gpu/target.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { layerNorm } from "../../src/ops/layer_norm.ts";
 import { linear } from "../../src/ops/linear.ts";

@@ -1,0 +1,170 @@
+"""Whole MAE pre-training steps in eager PyTorch: the rival that `mae bench --peers` runs beside ours.
+
+The model follows the paper (He et al. 2021) and does exactly the work of ours: random masking, encoder on the kept
+patches, decoder on all, loss on normalised pixels of the masked patches, AdamW with two parameter groups.
+
+    python3 pytorch_mae.py '{"name": "tiny", "image": 32, "patch": 4, "encoder": [192, 6, 3],
+        "decoder": [96, 2, 3], "batch": 64}' --precision fp32 --seconds 5
+
+One line of JSON per configuration and precision: images per second, milliseconds per step, peak bytes.
+"""
+
+import argparse
+import json
+import resource
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x):
+        n, t, d = x.shape
+        q, k, v = self.qkv(x).view(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        return self.proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, d))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attention = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x):
+        x = x + self.attention(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Mae(nn.Module):
+    def __init__(self, image, patch, encoder, decoder):
+        super().__init__()
+        self.patch = patch
+        self.length = (image // patch) ** 2
+        values = patch * patch * 3
+        width, depth, heads = encoder
+        decoder_width, decoder_depth, decoder_heads = decoder
+        self.embed = nn.Linear(values, width)
+        self.class_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.mask_token = nn.Parameter(torch.randn(1, 1, decoder_width) * 0.02)
+        self.register_buffer("positions", torch.randn(1, self.length + 1, width) * 0.02)
+        self.register_buffer("decoder_positions", torch.randn(1, self.length + 1, decoder_width) * 0.02)
+        self.blocks = nn.Sequential(*[Block(width, heads) for _ in range(depth)])
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.decoder_embed = nn.Linear(width, decoder_width)
+        self.decoder_blocks = nn.Sequential(*[Block(decoder_width, decoder_heads) for _ in range(decoder_depth)])
+        self.decoder_norm = nn.LayerNorm(decoder_width, eps=1e-6)
+        self.predict = nn.Linear(decoder_width, values)
+
+    def patchify(self, images):
+        n, c, h, w = images.shape
+        p = self.patch
+        return images.view(n, c, h // p, p, w // p, p).permute(0, 2, 4, 3, 5, 1).reshape(n, self.length, p * p * c)
+
+    def forward(self, images):
+        patches = self.patchify(images)
+        n, length, values = patches.shape
+        kept = length // 4
+        shuffle = torch.rand(n, length, device=images.device).argsort(1)
+        restore = shuffle.argsort(1)
+        keep = shuffle[:, :kept]
+        take = lambda x, ids: x.gather(1, ids.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+        tokens = self.embed(take(patches, keep)) + take(self.positions[:, 1:].expand(n, -1, -1), keep)
+        first = (self.class_token + self.positions[:, :1]).expand(n, -1, -1)
+        latent = self.norm(self.blocks(torch.cat([first, tokens], 1)))
+        y = self.decoder_embed(latent)
+        removed = self.mask_token.to(y.dtype).expand(n, length - kept, -1)
+        body = take(torch.cat([y[:, 1:], removed], 1), restore)
+        y = torch.cat([y[:, :1], body], 1) + self.decoder_positions
+        prediction = self.predict(self.decoder_norm(self.decoder_blocks(y)))[:, 1:]
+        target = (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
+        mask = (restore >= kept).float()
+        error = (prediction.float() - target).square().mean(-1)
+        return (error * mask).sum() / mask.sum()
+
+
+def measure(shape, precision, device, seconds):
+    torch.manual_seed(0)
+    tf32 = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    model = Mae(shape["image"], shape["patch"], shape["encoder"], shape["decoder"]).to(device)
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95))
+    images = torch.randn(shape["batch"], 3, shape["image"], shape["image"], device=device)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+
+    def step():
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            loss = model(images)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    for _ in range(2):
+        step()
+    wait()
+    times = []
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds or len(times) < 3:
+        before = time.perf_counter()
+        step()
+        wait()
+        times.append(time.perf_counter() - before)
+    peak = torch.cuda.max_memory_allocated() if device == "cuda" else \
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    median = sorted(times)[len(times) // 2]
+    return {"name": shape["name"], "peer": "pytorch", "version": torch.__version__, "device": device,
+            "precision": precision, "imagesPerSecond": shape["batch"] / median,
+            "millisecondsPerStep": 1000 * median, "peakBytes": peak}
+
+
+def gemm_rate(m, k, n, device, seconds):
+    """GFLOP/s of x·Wᵀ in float32: what the products of a linear layer reach."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    a, b = torch.randn(m, k, device=device), torch.randn(n, k, device=device)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    a @ b.t()
+    wait()
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        a @ b.t()
+        wait()
+        count += 1
+    return 2 * m * k * n * count / (time.perf_counter() - start) / 1e9
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("shapes", nargs="*", help="configurations as JSON")
+    parser.add_argument("--precision", default="fp32", help="fp32, tf32 or bf16, or several with commas")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--gemm", default="", help="m,k,n of a product to time as well")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.gemm:
+        m, k, n = map(int, options.gemm.split(","))
+        rate = gemm_rate(m, k, n, options.device, options.seconds)
+        print(json.dumps({"name": f"product {m}x{k}x{n}", "peer": "pytorch", "gflops": rate}), flush=True)
+    for shape in options.shapes:
+        for precision in options.precision.split(","):
+            result = measure(json.loads(shape), precision, options.device, options.seconds)
+            print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
