@@ -152,6 +152,21 @@ export class Mae {
     return { loss, prediction, mask: masking.mask, idsRestore: masking.idsRestore, latent };
   }
 
+  /**
+   * The encoder's latent of whole images, nothing masked: features.
+   * @param images [N, H, W, C]
+   * @returns [N, 1 + L, D], class token first
+   */
+  encode(images: tf.Tensor): tf.Tensor3D {
+    const everything = maskFromNoise(
+      new Float32Array(images.shape[0] * this.#length),
+      images.shape[0],
+      this.#length,
+      0,
+    );
+    return this.#encode(patchify(images, this.patchSize), everything, () => {});
+  }
+
   /** The loss of a batch and its gradient for every trainable parameter. The caller disposes them. */
   lossAndGradients(
     images: tf.Tensor,
