@@ -4,6 +4,7 @@
  */
 import { tf, type WebGPUBackend } from "../deps/tfjs.ts";
 import { isHalf, markHalf } from "./half.ts";
+import { copyToTexture } from "./textures.ts";
 import { currentWebGpu, type OpenWebGpu } from "./runtime.ts";
 
 /** One compute program. Its bindings are, in order: inputs, outputs, in-place variables, then the uniform if any. */
@@ -33,9 +34,6 @@ export interface Operand {
 
 /** Shape of an output to make, in single precision unless it says otherwise. */
 export type OutputShape = readonly number[] | { readonly half: readonly number[] };
-
-/** Width of every texture that stands for a tensor. */
-export const texelsPerRow = 1024;
 
 /** One run of a kernel. */
 export interface Launch {
@@ -160,49 +158,10 @@ function bindOperand(
   const bytesPerValue = isHalf(tensor) ? 2 : 4;
   const count = operand.count ?? tensor.size - first;
   const offset = first * bytesPerValue;
-  if (texture) return copyToTexture(gpu, { buffer, offset, quads: count / 4, bytesPerValue }, binding);
-  return { buffer, offset, size: Math.ceil(count * bytesPerValue / 4) * 4 };
-}
-
-const textures = new WeakMap<GPUDevice, Map<string, GPUTexture>>();
-
-/**
- * Copies values into a texture. Commands run in order, so one texture per size and binding serves every launch: the
- * next copy into it waits for the kernel that reads it. Equal sizes only, so that what lies beyond the end stays 0.
- */
-function copyToTexture(
-  gpu: OpenWebGpu,
-  source: { buffer: GPUBuffer; offset: number; quads: number; bytesPerValue: number },
-  binding: number,
-): GPUTextureView {
-  const { backend, device } = gpu;
-  const { buffer, offset, quads, bytesPerValue } = source;
-  let known = textures.get(device);
-  if (!known) textures.set(device, known = new Map());
-  const rows = Math.floor(quads / texelsPerRow);
-  const rest = quads % texelsPerRow;
-  const key = `${binding}_${quads}_${bytesPerValue}`;
-  let texture = known.get(key);
-  if (!texture) {
-    texture = device.createTexture({
-      size: [texelsPerRow, rows + (rest > 0 ? 1 : 0)],
-      format: bytesPerValue === 2 ? "rgba16float" : "rgba32float",
-      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
-    });
-    known.set(key, texture);
-  }
-  backend.endComputePassEncoder();
-  const encoder = commandEncoder(backend as unknown as BackendInternals);
-  const bytesPerRow = texelsPerRow * 4 * bytesPerValue;
-  if (rows > 0) {
-    encoder.copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture }, [texelsPerRow, rows]);
-  }
-  if (rest > 0) {
-    const origin = { x: 0, y: rows };
-    const from = { buffer, offset: offset + rows * bytesPerRow, bytesPerRow };
-    encoder.copyBufferToTexture(from, { texture, origin }, [rest, 1]);
-  }
-  return texture.createView();
+  if (!texture) return { buffer, offset, size: Math.ceil(count * bytesPerValue / 4) * 4 };
+  gpu.backend.endComputePassEncoder();
+  const encoder = commandEncoder(gpu.backend as unknown as BackendInternals);
+  return copyToTexture(gpu.device, encoder, { buffer, offset, count, bytesPerValue, binding });
 }
 
 function makeUniform(backend: WebGPUBackend, bytes: ArrayBuffer): GPUBuffer {

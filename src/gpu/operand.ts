@@ -1,7 +1,8 @@
 /** How a kernel's matrices are bound: as buffers or textures, in single or half precision, whole or in part. */
 import type { tf } from "../deps/tfjs.ts";
 import { isHalf } from "./half.ts";
-import { type Operand, texelsPerRow } from "./kernel.ts";
+import type { Operand } from "./kernel.ts";
+import { texelsPerRow } from "./textures.ts";
 import { currentWebGpu } from "./runtime.ts";
 import { kernelTarget } from "./target.ts";
 

@@ -1,6 +1,6 @@
 /** Helpers for writing WGSL with repeated parts. */
 
-import { texelsPerRow } from "../gpu/kernel.ts";
+import { texelsPerRow } from "../gpu/textures.ts";
 import type { Storage } from "../gpu/operand.ts";
 
 /** `count` parts made by `make(0) … make(count − 1)`, each on its own line. */
