@@ -1,6 +1,5 @@
 /** Layer normalisation over the last dimension (Ba et al. 2016), with the biased variance, as PyTorch's. */
 import { tf } from "../deps/tfjs.ts";
-import { cpuLanes } from "../gpu/target.ts";
 import { layerNormKernel, layerNormKernelGradients } from "./layer_norm_kernel.ts";
 import { asMatrix, type Bodies, chooseBody, differentiable } from "./operation.ts";
 
@@ -33,15 +32,12 @@ const composed: LayerNormBody = {
 };
 
 const kernel: LayerNormBody = {
-  forward: (x, gain, bias, eps) => layerNormKernel(x, gain, bias, eps, cpuLanes() as number),
-  backward: (dy, x, gain, [statistics]) =>
-    layerNormKernelGradients(dy, x, gain, statistics, cpuLanes() as number),
+  forward: (x, gain, bias, eps) => layerNormKernel(x, gain, bias, eps),
+  backward: (dy, x, gain, [statistics]) => layerNormKernelGradients(dy, x, gain, statistics),
 };
 
-const bodies: Bodies<LayerNormBody> = { name: "layerNorm", composed, kernel };
-
-/** Widest row that a subgroup holds in registers. */
-const widestKernelRow = 4096;
+/** Bodies of `layerNorm`. */
+export const layerNormBodies: Bodies<LayerNormBody> = { name: "layerNorm", composed, kernel };
 
 /**
  * (x − mean) / √(variance + eps) · gain + bias over the last dimension.
@@ -56,8 +52,7 @@ export function layerNorm(x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor, eps = 
   if (gain.size !== width || bias.size !== width) {
     throw new RangeError(`A layer norm of width ${gain.size} was given [${x.shape}]`);
   }
-  const fits = cpuLanes() !== null && width % 4 === 0 && width <= widestKernelRow;
-  const body = fits ? chooseBody(bodies) : composed;
+  const body = width % 4 === 0 ? chooseBody(layerNormBodies) : composed;
   return differentiable([x, gain, bias], () => {
     const rows = asMatrix(x); // [M, D]
     const [value, ...kept] = body.forward(rows, gain, bias, eps);

@@ -1,227 +1,176 @@
 /**
- * Layer norm for CPU adapters: one subgroup works on a row, whose values are spread over its lanes; no barrier.
+ * Layer norm by kernel: a team of threads per row (`row_kernel.ts`), and sums down the columns (`column_kernel.ts`).
  *
- * Forward: 8 bytes of traffic per value (one read, one write) and about 8 operations. Backward in x: three reads and one
- * write. Backward in gain and bias: sums down the columns in pieces of rows, then over the pieces, in a fixed order.
+ * Forward: one read and one write per value, about 8 operations. Backward in x: two reads (three with a gradient to add)
+ * and one write, about 12 operations. Backward in gain and bias: two reads per value, 5 operations.
  */
-import { tf } from "../deps/tfjs.ts";
-import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
-import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
-import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
+import type { tf } from "../deps/tfjs.ts";
+import { type KernelSource, launch } from "../gpu/kernel.ts";
+import { columnGrid, columnKernel, columnName, type ColumnPlan, columnPlan } from "./column_kernel.ts";
+import { rowGrid, RowKernel, type Team, teamFor, teamName } from "./row_kernel.ts";
+import {
+  asBuffer,
+  operandsOf,
+  type RowBindings,
+  rowBindings,
+  rowInput,
+  type RowInputs,
+  rowName,
+} from "./row_values.ts";
+import { float } from "./wgsl.ts";
 
-/** Rows whose column sums one workgroup makes. */
-const pieceRows = 256;
-
-/** Rows of one workgroup: enough that starting a workgroup costs little. */
-const rowsPerGroup = 16;
-
-/** Adds up a value over the lanes; every lane gets the sum. */
-function sumOverLanes(name: string, lanes: number): string {
-  return repeat(Math.log2(lanes), (i) => `  ${name} += subgroupShuffleXor(${name}, ${1 << i}u);`);
-}
-
-/** Loads of the row's quads that belong to this lane; lanes beyond the width hold zeros. */
-function eachQuad(width: number, lanes: number, line: (name: number, quad: string) => string): string {
-  const quads = width / 4;
-  return repeat(Math.ceil(quads / lanes), (i) => {
-    const quad = `${i * lanes}u + lane`;
-    return (i + 1) * lanes <= quads ? line(i, quad) : `  if (${quad} < ${quads}u) {\n${line(i, quad)}\n  }`;
-  });
-}
-
-/** A kernel whose workgroup goes through its rows one by one; `row` and its first quad `start` are known in the body. */
-function rowKernel(lanes: number, width: number, body: string): string {
-  return `
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let first = (id.x + id.y * sizes.y) * ${rowsPerGroup}u;
-  for (var row = first; row < min(first + ${rowsPerGroup}u, sizes.x); row++) {
-    let start = row * ${width / 4}u;
-${body}
-  }
-}`;
-}
-
-function forwardSource(width: number, lanes: number, eps: number, storage: Storage): KernelSource {
-  const parts = Math.ceil(width / 4 / lanes);
+function forwardSource(width: number, team: Team, bound: RowBindings, eps: number): KernelSource {
   return {
-    name: `layer_norm_${width}_${lanes}_${eps}_${storage}`,
-    code: () => `
-${
-      bindings(
-        declareQuads("x", storage),
-        declareQuads("gain", storage),
-        declareQuads("bias", storage),
-        "var<storage, read_write> y: array<vec4f>;",
-        "var<storage, read_write> statistics: array<vec4f>; // mean, 1 / deviation, and nothing twice",
-        "var<uniform> sizes: vec4u;",
-      )
-    }
-${loadQuads("x", storage)}
-${loadQuads("gain", storage)}
-${loadQuads("bias", storage)}
-${
-      rowKernel(
-        lanes,
-        width,
-        `
-${repeat(parts, (i) => `  var x${i} = vec4f();`)}
-${eachQuad(width, lanes, (i, quad) => `  x${i} = x(start + ${quad});`)}
-  var total = ${sumOf(parts, (i) => `dot(x${i}, vec4f(1.0))`)};
-${sumOverLanes("total", lanes)}
-  let mean = total / ${float(width)};
-${repeat(parts, (i) => `  var d${i} = vec4f();`)}
-${eachQuad(width, lanes, (i) => `  d${i} = x${i} - mean;`)}
-  var squares = ${sumOf(parts, (i) => `dot(d${i}, d${i})`)};
-${sumOverLanes("squares", lanes)}
-  let inverse = inverseSqrt(squares / ${float(width)} + ${float(eps)});
-${
-          eachQuad(
-            width,
-            lanes,
-            (i, quad) => `  y[start + ${quad}] = d${i} * inverse * gain(${quad}) + bias(${quad});`,
-          )
-        }
-  if (lane == 0u) { statistics[row] = vec4f(mean, inverse, 0.0, 0.0); }`,
-      )
-    }`,
+    name: rowName("layer_norm", bound, teamName(team), eps),
+    code: () => {
+      const row = new RowKernel(width, team);
+      const x = row.hold("x", ({ quad }) => `x(row, ${quad})`);
+      row.sum({ total: (at) => `dot(${x(at)}, vec4f(1.0))` });
+      row.step(`    let mean = total / ${float(width)};`);
+      const d = row.hold("d", (at) => `${x(at)} - mean`);
+      row.sum({ squares: (at) => `dot(${d(at)}, ${d(at)})` });
+      row.step(`    let inverse = inverseSqrt(squares / ${float(width)} + ${float(eps)});`);
+      row.each((at) => {
+        const value = `${d(at)} * inverse * gain(0u, ${at.quad}) + bias(0u, ${at.quad})`;
+        return `store_y(row, ${at.quad}, ${value});`;
+      });
+      row.once("store_statistics(row, 0u, vec4f(mean, inverse, 0.0, 0.0));");
+      return rowBindings(bound) + row.code();
+    },
   };
 }
 
-function sumOf(count: number, term: (i: number) => string): string {
-  return Array.from({ length: count }, (_, i) => term(i)).join(" + ");
-}
-
-function inputGradientSource(width: number, lanes: number, storage: Storage): KernelSource {
-  const parts = Math.ceil(width / 4 / lanes);
+function inputGradientSource(width: number, team: Team, bound: RowBindings): KernelSource {
   return {
-    name: `layer_norm_dx_${width}_${lanes}_${storage}`,
-    code: () => `
-${
-      bindings(
-        declareQuads("dy", storage),
-        declareQuads("x", storage),
-        declareQuads("gain", storage),
-        declareQuads("statistics", storage),
-        "var<storage, read_write> dx: array<vec4f>;",
-        "var<uniform> sizes: vec4u;",
-      )
-    }
-${loadQuads("dy", storage)}
-${loadQuads("x", storage)}
-${loadQuads("gain", storage)}
-${loadQuads("statistics", storage)}
-${
-      rowKernel(
-        lanes,
-        width,
-        `
-  let statistic = statistics(row);
-  let mean = statistic.x;
-  let inverse = statistic.y;
-${repeat(parts, (i) => `  var n${i} = vec4f();\n  var g${i} = vec4f();`)}
-${
-          eachQuad(
-            width,
-            lanes,
-            (i, quad) =>
-              `  n${i} = (x(start + ${quad}) - mean) * inverse;\n  g${i} = dy(start + ${quad}) * gain(${quad});`,
-          )
-        }
-  var total = ${sumOf(parts, (i) => `dot(g${i}, vec4f(1.0))`)};
-  var along = ${sumOf(parts, (i) => `dot(g${i}, n${i})`)};
-${sumOverLanes("total", lanes)}
-${sumOverLanes("along", lanes)}
-  total /= ${float(width)};
-  along /= ${float(width)};
-${eachQuad(width, lanes, (i, quad) => `  dx[start + ${quad}] = inverse * (g${i} - total - n${i} * along);`)}`,
-      )
-    }`,
+    name: rowName("layer_norm_dx", bound, teamName(team)),
+    code: () => {
+      const row = new RowKernel(width, team);
+      row.step("    let statistic = statistics(row, 0u);");
+      const n = row.hold("n", ({ quad }) => `(x(row, ${quad}) - statistic.x) * statistic.y`);
+      const g = row.hold("g", ({ quad }) => `dy(row, ${quad}) * gain(0u, ${quad})`);
+      row.sum({
+        total: (at) => `dot(${g(at)}, vec4f(1.0))`,
+        along: (at) => `dot(${g(at)}, ${n(at)})`,
+      });
+      row.step(`    total /= ${float(width)};\n    along /= ${float(width)};`);
+      row.each((at) => {
+        const value = `statistic.y * (${g(at)} - total - ${n(at)} * along)`;
+        const more = "add" in bound.inputs ? ` + add(row, ${at.quad})` : "";
+        return `store_dx(row, ${at.quad}, ${value}${more});`;
+      });
+      return rowBindings(bound) + row.code();
+    },
   };
 }
 
-/** Sums of dy · normalised x and of dy down the columns of one piece of rows. */
-function columnSource(width: number, lanes: number, storage: Storage): KernelSource {
+const storeColumn = "if (which == 0u) { store_gain(0u, quad, total); } else { store_bias(0u, quad, total); }";
+
+/** Sums of dy · normalised x and of dy down the columns of each piece of rows; of all rows where there is one piece. */
+function columnSource(width: number, plan: ColumnPlan, bound: RowBindings): KernelSource {
+  const add = `
+    let statistic = statistics(row, 0u);
+    let g = dy(row, quad);
+    first += g * (x(row, quad) - statistic.x) * statistic.y;
+    second += g;`;
+  const store = "pieces" in bound.results ? "store_pieces(id.y * 2u + which, quad, total);" : storeColumn;
   return {
-    name: `layer_norm_columns_${width}_${lanes}_${storage}`,
-    code: () => `
-${
-      bindings(
-        declareQuads("dy", storage),
-        declareQuads("x", storage),
-        declareQuads("statistics", storage),
-        "var<storage, read_write> pieces: array<vec4f>; // [piece][gain, bias][width / 4]",
-        "var<uniform> sizes: vec4u;",
-      )
-    }
-${loadQuads("dy", storage)}
-${loadQuads("x", storage)}
-${loadQuads("statistics", storage)}
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let quad = min(id.x * ${lanes}u + lane, ${width / 4 - 1}u); // lanes beyond the width repeat its last quad
-  var gain = vec4f();
-  var bias = vec4f();
-  let end = min(sizes.x, (id.y + 1u) * ${pieceRows}u);
-  for (var row = id.y * ${pieceRows}u; row < end; row++) {
-    let g = dy(row * ${width / 4}u + quad);
-    let statistic = statistics(row);
-    gain += g * (x(row * ${width / 4}u + quad) - statistic.x) * statistic.y;
-    bias += g;
-  }
-  pieces[(id.y * 2u) * ${width / 4}u + quad] = gain;
-  pieces[(id.y * 2u + 1u) * ${width / 4}u + quad] = bias;
-}`,
+    name: rowName("layer_norm_columns", bound, columnName(plan)),
+    code: () => rowBindings(bound) + columnKernel(plan, width / 4, add, store),
   };
 }
 
-/** Workgroups for all rows, split where one dimension is too short, and the uniform that tells rows and split. */
-function rowWorkgroups(rows: number): { workgroups: [number, number]; uniform: ArrayBuffer } {
-  const [x, y] = coverThreads(rows, rowsPerGroup);
-  return { workgroups: [x, y], uniform: new Uint32Array([rows, x, 0, 0]).buffer };
+/** Sums over the pieces. */
+function pieceSource(width: number, plan: ColumnPlan, bound: RowBindings): KernelSource {
+  const add = `
+    first += pieces(row * 2u, quad);
+    second += pieces(row * 2u + 1u, quad);`;
+  return {
+    name: rowName("layer_norm_pieces", bound, columnName(plan)),
+    code: () => rowBindings(bound) + columnKernel(plan, width / 4, add, storeColumn),
+  };
 }
 
-/** Layer norm of [M, D] and its statistics [M, 4]. D must be a multiple of 4. */
+/** How the result of the forward kernel is stored. */
+export interface LayerNormOptions {
+  /** In half precision. */
+  readonly half?: boolean;
+}
+
+/**
+ * Layer norm of x [M, D] in single precision, and its statistics [M, 4]: mean, 1 / deviation and two zeros. D must be a
+ * multiple of 4.
+ */
 export function layerNormKernel(
   x: tf.Tensor2D,
   gain: tf.Tensor,
   bias: tf.Tensor,
   eps: number,
-  lanes: number,
+  { half = false }: LayerNormOptions = {},
 ): tf.Tensor[] {
   const [rows, width] = x.shape;
-  const inputs = [operandOf(x), operandOf(gain), operandOf(bias)];
-  return launch(forwardSource(width, lanes, eps, storageOf(inputs[0])), {
-    inputs,
-    outputs: [[rows, width], [rows, 4]],
-    ...rowWorkgroups(rows),
+  const team = teamFor(width);
+  const bound: RowBindings = {
+    inputs: { x: rowInput(x, width), gain: rowInput(gain, width), bias: rowInput(bias, width) },
+    results: { y: { width, half }, statistics: { width: 4 } },
+  };
+  return launch(forwardSource(width, team, bound, eps), {
+    inputs: operandsOf(bound.inputs),
+    outputs: [half ? { half: [rows, width] } : [rows, width], [rows, 4]],
+    ...rowGrid(rows, team),
   });
 }
 
-/** Gradients of x, gain and bias. */
+/** What else the backward kernels do. */
+export interface LayerNormGradientOptions {
+  /** [M, D] in single precision, added to the gradient of x: the gradient that came past the norm. */
+  readonly add?: tf.Tensor;
+}
+
+/** Gradients of x, gain and bias, in single precision; dy [M, D] may be in half. */
 export function layerNormKernelGradients(
   dy: tf.Tensor2D,
   x: tf.Tensor2D,
   gain: tf.Tensor,
   statistics: tf.Tensor,
-  lanes: number,
+  { add }: LayerNormGradientOptions = {},
 ): [dx: tf.Tensor, dGain: tf.Tensor, dBias: tf.Tensor] {
   const [rows, width] = x.shape;
-  const inputs = [operandOf(dy), operandOf(x)];
-  const storage = storageOf(inputs[0]);
-  const grid = rowWorkgroups(rows);
-  const [dx] = launch(inputGradientSource(width, lanes, storage), {
-    inputs: [...inputs, operandOf(gain), operandOf(statistics)],
+  const team = teamFor(width);
+  const read = { dy: rowInput(dy, width), x: rowInput(x, width), statistics: rowInput(statistics, 4) };
+  const inputs: RowInputs = add
+    ? {
+      ...read,
+      statistics: asBuffer(read.statistics),
+      gain: rowInput(gain, width),
+      add: rowInput(add, width),
+    }
+    : { ...read, gain: rowInput(gain, width) };
+  const bound: RowBindings = { inputs, results: { dx: { width } } };
+  const [dx] = launch(inputGradientSource(width, team, bound), {
+    inputs: operandsOf(inputs),
     outputs: [[rows, width]],
-    ...grid,
+    ...rowGrid(rows, team),
   });
-  const count = Math.ceil(rows / pieceRows);
-  const [pieces] = launch(columnSource(width, lanes, storage), {
-    inputs: [...inputs, operandOf(statistics)],
-    outputs: [[count, 2, width]],
-    uniform: grid.uniform,
-    workgroups: [Math.ceil(width / 4 / lanes), count],
-  });
-  const [dGain, dBias] = tf.unstack(tf.sum(pieces, 0));
+  const [dGain, dBias] = columnGradients(read, rows, width);
   return [dx, dGain, dBias];
+}
+
+function columnGradients(inputs: RowInputs, rows: number, width: number): tf.Tensor[] {
+  const plan = columnPlan();
+  const quads = width / 4;
+  const count = Math.ceil(rows / plan.rows);
+  const gradients = { results: { gain: { width }, bias: { width } }, outputs: [[width], [width]] };
+  const sums = count === 1 ? gradients : { results: { pieces: { width } }, outputs: [[count, 2, width]] };
+  const made = launch(columnSource(width, plan, { inputs, results: sums.results }), {
+    inputs: operandsOf(inputs),
+    outputs: sums.outputs,
+    ...columnGrid(plan, { rows, quads, perPiece: plan.rows }),
+  });
+  if (count === 1) return made;
+  const pieces = { pieces: rowInput(made[0], width) };
+  return launch(pieceSource(width, plan, { inputs: pieces, results: gradients.results }), {
+    inputs: operandsOf(pieces),
+    outputs: gradients.outputs,
+    ...columnGrid(plan, { rows: count, quads, perPiece: count }),
+  });
 }

@@ -1,8 +1,7 @@
 /** The reconstruction target and the loss on removed patches (paper section 3.3 and its "reconstruction target"). */
 import { tf } from "../deps/tfjs.ts";
-import { cpuLanes } from "../gpu/target.ts";
 import { type Bodies, chooseBody, differentiable } from "./operation.ts";
-import { patchLosses, patchLossGradient } from "./pixel_loss_kernel.ts";
+import { type LossShape, pixelLossKernel, pixelLossKernelGradient } from "./pixel_loss_kernel.ts";
 
 /** Added to the patch variance inside the root, as in the official code. */
 export const targetEpsilon = 1e-6;
@@ -27,30 +26,54 @@ export function reconstructionTarget(patches: tf.Tensor, normalize: boolean): tf
 }
 
 interface PixelLossBody {
-  /** Mean squared error of each patch, [N, L]. */
-  losses(prediction: tf.Tensor, patches: tf.Tensor, normalize: boolean): tf.Tensor;
-  /** (prediction − target) times a factor per patch, [N, L]. */
-  gradient(prediction: tf.Tensor, patches: tf.Tensor, factors: tf.Tensor, normalize: boolean): tf.Tensor;
+  /** The loss and the number of removed patches, two scalars. */
+  forward(
+    prediction: tf.Tensor,
+    patches: tf.Tensor,
+    mask: tf.Tensor,
+    normalize: boolean,
+  ): [loss: tf.Tensor, removed: tf.Tensor];
+  /** Gradient of the prediction. */
+  backward(
+    upstream: tf.Tensor,
+    kept: { prediction: tf.Tensor; patches: tf.Tensor; mask: tf.Tensor; removed: tf.Tensor },
+    normalize: boolean,
+  ): tf.Tensor;
 }
 
 const composed: PixelLossBody = {
-  losses: (prediction, patches, normalize) =>
-    tf.mean(tf.square(tf.sub(prediction, reconstructionTarget(patches, normalize))), -1),
-  gradient: (prediction, patches, factors, normalize) =>
-    tf.mul(tf.sub(prediction, reconstructionTarget(patches, normalize)), tf.expandDims(factors, -1)),
+  forward(prediction, patches, mask, normalize) {
+    const removed = tf.sum(mask);
+    const losses = tf.mean(tf.square(tf.sub(prediction, reconstructionTarget(patches, normalize))), -1); // [N, L]
+    return [tf.div(tf.sum(tf.mul(losses, mask)), removed), removed];
+  },
+  backward(upstream, { prediction, patches, mask, removed }, normalize) {
+    const scale = tf.div(tf.mul(upstream, 2 / valuesOf(prediction)), removed);
+    const factors = tf.expandDims(tf.mul(mask, scale), -1); // [N, L, 1]
+    return tf.mul(tf.sub(prediction, reconstructionTarget(patches, normalize)), factors);
+  },
 };
 
 const kernel: PixelLossBody = {
-  losses(prediction, patches, normalize) {
-    const [images, length, values] = prediction.shape as [number, number, number];
-    return tf.reshape(patchLosses(prediction, patches, kernelShape(values, normalize)), [images, length]);
-  },
-  gradient: (prediction, patches, factors, normalize) =>
-    patchLossGradient(prediction, patches, factors, kernelShape(prediction.shape[2] as number, normalize)),
+  forward: (prediction, patches, mask, normalize) =>
+    pixelLossKernel(prediction, patches, mask, kernelShape(prediction, normalize)),
+  backward: (upstream, { prediction, patches, mask, removed }, normalize) =>
+    pixelLossKernelGradient(
+      upstream,
+      prediction,
+      patches,
+      mask,
+      removed,
+      kernelShape(prediction, normalize),
+    ),
 };
 
-function kernelShape(values: number, normalize: boolean) {
-  return { values, normalize, lanes: cpuLanes() as number, epsilon: targetEpsilon };
+function valuesOf(prediction: tf.Tensor): number {
+  return prediction.shape[prediction.rank - 1];
+}
+
+function kernelShape(prediction: tf.Tensor, normalize: boolean): LossShape {
+  return { values: valuesOf(prediction), normalize, epsilon: targetEpsilon };
 }
 
 const bodies: Bodies<PixelLossBody> = { name: "maskedPixelLoss", composed, kernel };
@@ -68,17 +91,16 @@ export function maskedPixelLoss(
   mask: tf.Tensor,
   normalize: boolean,
 ): tf.Scalar {
-  const values = prediction.shape[prediction.rank - 1] as number;
-  const body = cpuLanes() !== null && values % 4 === 0 ? chooseBody(bodies) : composed;
+  const body = chooseBody(bodies);
   return differentiable<tf.Scalar>([prediction], () => {
-    const removed = tf.sum(mask);
+    const [value, removed] = body.forward(prediction, patches, mask, normalize);
     return {
-      value: tf.div(tf.sum(tf.mul(body.losses(prediction, patches, normalize), mask)), removed),
+      value,
       saved: [prediction, patches, mask, removed],
-      gradients: (upstream, [prediction, patches, mask, removed]) => {
-        const scale = tf.div(tf.mul(upstream, 2 / values), removed);
-        return [body.gradient(prediction, patches, tf.mul(mask, scale), normalize)];
-      },
+      gradients: (
+        upstream,
+        [prediction, patches, mask, removed],
+      ) => [body.backward(upstream, { prediction, patches, mask, removed }, normalize)],
     };
   });
 }

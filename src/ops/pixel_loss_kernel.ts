@@ -1,117 +1,129 @@
 /**
- * The pixel loss by kernel: one subgroup per patch, the patch's values spread over the lanes; for CPU adapters.
+ * The pixel loss by kernel: a team of threads per patch (`row_kernel.ts`), then one for the mean over the removed patches.
  *
  * Forward: 8 bytes read per value and one loss written per patch; backward: 8 read and 4 written. About 10 operations.
  * The target is never stored: both ways make it from the patches.
  */
 import type { tf } from "../deps/tfjs.ts";
-import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
-import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
-import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
-
-const patchesPerGroup = 16;
+import { type KernelSource, launch } from "../gpu/kernel.ts";
+import { type AtPlace, rowGrid, RowKernel, type Team, teamFor, teamName } from "./row_kernel.ts";
+import { operandsOf, type RowBindings, rowBindings, rowInput, rowName } from "./row_values.ts";
+import { weightedMean } from "./weighted_mean_kernel.ts";
+import { float } from "./wgsl.ts";
 
 /** What a kernel is generated for. */
 export interface LossShape {
-  /** Values of a patch, a multiple of 4. */
+  /** Values of a patch. */
   readonly values: number;
-  /** Lanes of a subgroup. */
-  readonly lanes: number;
   /** Whether the target is normalised patch by patch. */
   readonly normalize: boolean;
   /** Added to the variance of a patch. */
   readonly epsilon: number;
 }
 
-function overLanes(name: string, lanes: number): string {
-  return repeat(Math.log2(lanes), (i) => `    ${name} += subgroupShuffleXor(${name}, ${1 << i}u);`);
-}
-
-/** Makes `shift` and `scale`, so that target = (value − shift) · scale. */
-function statistics({ values, lanes, normalize, epsilon }: LossShape): string {
-  if (!normalize) return "    let shift = 0.0;\n    let scale = 1.0;";
-  const eachQuad = (line: string) => `    for (var q = lane; q < ${values / 4}u; q += ${lanes}u) { ${line} }`;
-  return `
-    var shift = 0.0;
-${eachQuad("shift += dot(patches(start + q), vec4f(1.0));")}
-${overLanes("shift", lanes)}
-    shift /= ${float(values)};
-    var squares = 0.0;
-${eachQuad("let d = patches(start + q) - shift; squares += dot(d, d);")}
-${overLanes("squares", lanes)}
-    let scale = inverseSqrt(squares / ${float(values - 1)} + ${float(epsilon)});`;
-}
-
-function source(direction: "forward" | "backward", shape: LossShape, storage: Storage): KernelSource {
-  const { values, lanes, normalize } = shape;
-  const forward = direction === "forward";
-  const difference = `prediction(start + q) - (patches(start + q) - shift) * scale`;
-  return {
-    name: `pixel_loss_${direction}_${values}_${lanes}_${normalize}_${storage}`,
-    code: () => `
-${
-      bindings(
-        declareQuads("prediction", storage),
-        declareQuads("patches", storage),
-        ...(forward ? [] : ["var<storage, read> factors: array<f32>;"]),
-        forward
-          ? "var<storage, read_write> losses: array<f32>;"
-          : "var<storage, read_write> gradient: array<vec4f>;",
-        "var<uniform> sizes: vec4u; // patches, workgroups in a row",
-      )
-    }
-${loadQuads("prediction", storage)}
-${loadQuads("patches", storage)}
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let first = (id.x + id.y * sizes.y) * ${patchesPerGroup}u;
-  for (var patch_index = first; patch_index < min(first + ${patchesPerGroup}u, sizes.x); patch_index++) {
-    let start = patch_index * ${values / 4}u;
-${statistics(shape)}
-${
-      forward
-        ? `    var total = 0.0;
-    for (var q = lane; q < ${values / 4}u; q += ${lanes}u) { let d = ${difference}; total += dot(d, d); }
-${overLanes("total", lanes)}
-    if (lane == 0u) { losses[patch_index] = total / ${float(values)}; }`
-        : `    let factor = factors[patch_index];
-    for (var q = lane; q < ${
-          values / 4
-        }u; q += ${lanes}u) { gradient[start + q] = factor * (${difference}); }`
-    }
+/** Holds prediction − target of the patch. */
+function holdDifference(row: RowKernel, { values, normalize, epsilon }: LossShape): AtPlace {
+  const inside = insideRow(values);
+  const pixels = row.hold("pixels", ({ quad }) => `patches(row, ${quad})`);
+  if (!normalize) {
+    return row.hold("difference", (at) => `prediction(row, ${at.quad}) - ${pixels(at)}`);
   }
-}`,
+  row.sum({ shift: (at) => `dot(${pixels(at)}, vec4f(1.0))` });
+  row.step(`    shift /= ${float(values)};`);
+  const centred = row.hold("centred", (at) => inside(`${pixels(at)} - shift`, at.quad));
+  row.sum({ squares: (at) => `dot(${centred(at)}, ${centred(at)})` });
+  row.step(`    let scale = inverseSqrt(squares / ${float(values - 1)} + ${float(epsilon)});`);
+  return row.hold("difference", (at) => `prediction(row, ${at.quad}) - ${centred(at)} * scale`);
+}
+
+/** Makes 0 of what a row's last quad holds beyond its end. */
+function insideRow(width: number): (value: string, quad: string) => string {
+  if (width % 4 === 0) return (value) => value;
+  return (value, quad) =>
+    `select(vec4f(), ${value}, 4u * ${quad} + vec4u(0u, 1u, 2u, 3u) < vec4u(${width}u))`;
+}
+
+function forwardSource(shape: LossShape, team: Team, bound: RowBindings): KernelSource {
+  return {
+    name: rowName("pixel_loss", bound, shape.normalize, shape.epsilon, teamName(team)),
+    code: () => {
+      const row = new RowKernel(shape.values, team);
+      const difference = holdDifference(row, shape);
+      row.sum({ total: (at) => `dot(${difference(at)}, ${difference(at)})` });
+      row.once(`store_loss(row, 0u, vec4f(total / ${float(shape.values)}));`);
+      return rowBindings(bound) + row.code();
+    },
   };
 }
 
-function grid(patches: number): { workgroups: [number, number]; uniform: ArrayBuffer } {
-  const [x, y] = coverThreads(patches, patchesPerGroup);
-  return { workgroups: [x, y], uniform: new Uint32Array([patches, x, 0, 0]).buffer };
+function backwardSource(shape: LossShape, team: Team, bound: RowBindings): KernelSource {
+  return {
+    name: rowName("pixel_loss_gradient", bound, shape.normalize, shape.epsilon, teamName(team)),
+    code: () => {
+      const row = new RowKernel(shape.values, team);
+      row.step(
+        `    let factor = mask(row, 0u).x * upstream(0u, 0u).x * ${
+          float(2 / shape.values)
+        } / removed(0u, 0u).x;`,
+      );
+      const difference = holdDifference(row, shape);
+      row.each((at) => `store_gradient(row, ${at.quad}, factor * ${difference(at)});`);
+      return rowBindings(bound) + row.code();
+    },
+  };
 }
 
-/** Mean squared error of every patch, [patches]. */
-export function patchLosses(prediction: tf.Tensor, patches: tf.Tensor, shape: LossShape): tf.Tensor {
-  const count = prediction.size / shape.values;
-  const inputs = [operandOf(prediction), operandOf(patches)];
-  return launch(source("forward", shape, storageOf(inputs[0])), {
-    inputs,
-    outputs: [[count]],
-    ...grid(count),
-  })[0];
-}
-
-/** Gradient of the prediction: (prediction − target) times the factor of its patch. */
-export function patchLossGradient(
+/**
+ * Mean squared error of each patch, averaged over the patches with mask 1.
+ * @param prediction [..., P]
+ * @param patches [..., P]
+ * @param mask one value per patch
+ * @returns two scalars: the loss, and the number of removed patches
+ */
+export function pixelLossKernel(
   prediction: tf.Tensor,
   patches: tf.Tensor,
-  factors: tf.Tensor,
+  mask: tf.Tensor,
+  shape: LossShape,
+): [loss: tf.Scalar, removed: tf.Scalar] {
+  const { values } = shape;
+  const team = teamFor(values);
+  const bound: RowBindings = {
+    inputs: { prediction: rowInput(prediction, values), patches: rowInput(patches, values) },
+    results: { loss: { width: 1 } },
+  };
+  const [losses] = launch(forwardSource(shape, team, bound), {
+    inputs: operandsOf(bound.inputs),
+    outputs: [[mask.size]],
+    ...rowGrid(mask.size, team),
+  });
+  return weightedMean(losses, mask);
+}
+
+/** Gradient of the prediction, given that of the loss. */
+export function pixelLossKernelGradient(
+  upstream: tf.Tensor,
+  prediction: tf.Tensor,
+  patches: tf.Tensor,
+  mask: tf.Tensor,
+  removed: tf.Tensor,
   shape: LossShape,
 ): tf.Tensor {
-  const count = prediction.size / shape.values;
-  const inputs = [operandOf(prediction), operandOf(patches)];
-  return launch(source("backward", shape, storageOf(inputs[0])), {
-    inputs: [...inputs, factors],
+  const { values } = shape;
+  const team = teamFor(values);
+  const bound: RowBindings = {
+    inputs: {
+      prediction: rowInput(prediction, values),
+      patches: rowInput(patches, values),
+      mask: rowInput(mask, 1),
+      upstream: rowInput(upstream, 1),
+      removed: rowInput(removed, 1),
+    },
+    results: { gradient: { width: values } },
+  };
+  return launch(backwardSource(shape, team, bound), {
+    inputs: operandsOf(bound.inputs),
     outputs: [prediction.shape],
-    ...grid(count),
+    ...rowGrid(mask.size, team),
   })[0];
 }
