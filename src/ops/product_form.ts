@@ -48,7 +48,7 @@ export function variantName(variant: ProductVariant): string {
  * product can work on a block of columns; blocks of rows are bound as such.
  */
 export const sizesStruct = `struct Sizes {
-  m: u32, n: u32, k: u32, unused: u32,
+  m: u32, n: u32, k: u32, scale: f32,
   a_stride: u32, a_column: u32, b_stride: u32, b_column: u32,
   c_stride: u32, c_column: u32, unused2: u32, unused3: u32,
 }`;
@@ -65,12 +65,16 @@ export interface ProductSizes {
   readonly strides: readonly [a: number, b: number, c: number];
   /** First column of A, B and C. */
   readonly columns: readonly [a: number, b: number, c: number];
+  /** What the sums (and the column sums) are multiplied with before anything is added; 1 by default. */
+  readonly scale?: number;
 }
 
 /** Packs the uniform. */
-export function sizesUniform({ m, n, k, strides, columns }: ProductSizes): ArrayBuffer {
+export function sizesUniform({ m, n, k, strides, columns, scale = 1 }: ProductSizes): ArrayBuffer {
   const layout = [0, 1, 2].flatMap((i) => [strides[i] / 4, columns[i] / 4]);
-  return new Uint32Array([m, n, k, 0, ...layout, 0, 0]).buffer;
+  const uniform = new Uint32Array([m, n, k, 0, ...layout, 0, 0]).buffer;
+  new Float32Array(uniform)[3] = scale;
+  return uniform;
 }
 
 /** Operations of a product; its traffic is at least 4·(m·k + k·n + m·n) bytes in single precision. */
