@@ -45,6 +45,8 @@ export interface Launch {
   readonly inPlace?: readonly (tf.Tensor | Operand)[];
   /** Bytes of the uniform, a multiple of 16. */
   readonly uniform?: ArrayBuffer;
+  /** Values from the device that follow in the uniform, a multiple of 4: on software adapters a buffer's are dear to read. */
+  readonly uniformTail?: tf.Tensor;
   /** Workgroups in x, y and z. */
   readonly workgroups: readonly [number, number?, number?];
 }
@@ -104,7 +106,8 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
     backend.uploadToGPU(tensor.dataId);
     return backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer;
   });
-  const uniform = run.uniform ? makeUniform(backend, run.uniform) : null;
+  const tail = run.uniformTail ? tailOf(backend, run.uniformTail) : null;
+  const uniform = run.uniform ? makeUniform(backend, run.uniform, tail?.size) : null;
   for (const binding of run.inPlace ?? []) {
     const { dataId } = "tensor" in binding ? binding.tensor : binding;
     backend.tensorMap.get(dataId).values = null as never; // tfjs would go on using a copy on the host
@@ -112,12 +115,18 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
 
   // Only now: making a buffer may submit, and what is submitted owns nothing any more.
   for (const tensor of tensors) internals.commandQueueOwnedIds.add(tensor.dataId);
+  if (run.uniformTail) internals.commandQueueOwnedIds.add(run.uniformTail.dataId);
   const pipeline = pipelineFor(device, source);
   backend.ensureCommandEncoderReady();
   const resources: GPUBindingResource[] = bindings.map((binding, i) =>
     "tensor" in binding ? bindOperand(gpu, binding, buffers[i], i) : { buffer: buffers[i] }
   );
   if (uniform) resources.push({ buffer: uniform });
+  if (uniform && tail) {
+    backend.endComputePassEncoder();
+    const offset = run.uniform?.byteLength ?? 0;
+    commandEncoder(internals).copyBufferToBuffer(tail, 0, uniform, offset, tail.size);
+  }
   const entries = resources.map((resource, binding) => ({ binding, resource }));
   internals.computePassEncoder ??= commandEncoder(internals).beginComputePass();
   const pass = internals.computePassEncoder;
@@ -164,9 +173,15 @@ function bindOperand(
   return copyToTexture(gpu.device, encoder, { buffer, offset, count, bytesPerValue, binding });
 }
 
-function makeUniform(backend: WebGPUBackend, bytes: ArrayBuffer): GPUBuffer {
+/** The buffer of values that go to the end of a uniform. */
+function tailOf(backend: WebGPUBackend, { dataId }: tf.Tensor): GPUBuffer {
+  backend.uploadToGPU(dataId);
+  return backend.tensorMap.get(dataId).resource as unknown as GPUBuffer;
+}
+
+function makeUniform(backend: WebGPUBackend, bytes: ArrayBuffer, tailBytes = 0): GPUBuffer {
   const buffer = backend.bufferManager.acquireBuffer(
-    bytes.byteLength,
+    bytes.byteLength + tailBytes,
     GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
   ) as unknown as GPUBuffer;
   (backend.queue as unknown as GPUQueue).writeBuffer(buffer, 0, bytes);

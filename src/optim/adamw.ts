@@ -2,10 +2,15 @@
 import { tf } from "../deps/tfjs.ts";
 import type { StoredTensor } from "../formats/dtypes.ts";
 import { loadParameters, type Parameters, readParameters, type State } from "../nn/parameters.ts";
-import { type AdamWSettings, adamWUpdate } from "../ops/adamw.ts";
+import { clearedTensor } from "../gpu/copies.ts";
+import { kernelsAvailable } from "../gpu/kernel.ts";
+import { accumulate } from "../ops/accumulate.ts";
+import { type AdamWSegment, type AdamWState, adamWUpdate } from "../ops/adamw.ts";
+import { type PackLayout, packLayout, packValues } from "../ops/pack.ts";
 import { partialSumsOfSquares } from "../ops/sum_of_squares.ts";
 import { controlSize, decideStep } from "../ops/step_control.ts";
 import type { ParameterGroup } from "./groups.ts";
+import { PackedVariables } from "./packed.ts";
 
 /** Settings of the optimizer; the learning rate is given per step. */
 export interface AdamWOptions {
@@ -17,17 +22,44 @@ export interface AdamWOptions {
   readonly clipNorm?: number | null;
 }
 
-/** AdamW (Loshchilov and Hutter 2019). Nothing is read back in a step: see `src/ops/step_control.ts`. */
+/** Parameters below this many values are updated together. */
+const smallSize = 2 ** 16;
+
+/** Most values updated together; parameters beyond are updated one by one. */
+const packedSize = 2 ** 24;
+
+/** A parameter that is updated on its own. */
+interface LargeParameter extends AdamWState {
+  readonly name: string;
+  readonly group: ParameterGroup;
+}
+
+/** The parameters that are updated together, group by group, with what they share. */
+interface SmallParameters {
+  readonly names: readonly string[];
+  readonly layout: PackLayout;
+  /** The groups in order, and how many packed values each has. */
+  readonly segments: readonly { readonly group: ParameterGroup; readonly count: number }[];
+  readonly parameter: PackedVariables;
+  readonly expAvg: PackedVariables;
+  readonly expAvgSq: PackedVariables;
+}
+
+/**
+ * AdamW (Loshchilov and Hutter 2019). Nothing is read back in a step: see `src/ops/step_control.ts`. Of a model's hundreds
+ * of parameters most are small: those are packed side by side, so that a step launches two kernels for all of them.
+ */
 export class AdamW {
   /** Counters and the decision of the last step; its places are named by `Control`. */
   readonly control: tf.Variable;
-  readonly #parameters: ReadonlyMap<string, tf.Variable>;
-  readonly #groups: readonly ParameterGroup[];
   readonly #moments: Parameters = new Map();
+  readonly #small: SmallParameters;
+  readonly #large: readonly LargeParameter[];
   readonly #betas: readonly [number, number];
   readonly #eps: number;
   readonly #clipNorm: number;
-  readonly #sums = new Map<string, tf.Tensor>();
+  /** Sums of the gradients: of the small parameters together, then of each large one. */
+  #sums: tf.Tensor[] = [];
   #lossSum: tf.Tensor | null = null;
   #accumulated = 0;
 
@@ -46,31 +78,42 @@ export class AdamW {
     if (grouped.join() !== [...parameters.keys()].sort().join()) {
       throw new Error("Every trainable parameter must be in exactly one group");
     }
-    this.#parameters = parameters;
-    this.#groups = groups;
     this.#betas = options.betas ?? [0.9, 0.95];
     this.#eps = options.eps ?? 1e-8;
     this.#clipNorm = options.clipNorm ?? 0;
     for (const prefix of ["exp_avg", "exp_avg_sq"]) {
       for (const [name, variable] of parameters) {
-        const zeros = tf.zeros(variable.shape);
-        this.#moments.set(`${prefix}.${name}`, tf.variable(zeros, false));
-        zeros.dispose();
+        this.#moments.set(`${prefix}.${name}`, zeroVariable(variable.shape));
       }
     }
-    const zeros = tf.zeros([controlSize]);
-    this.control = tf.variable(zeros, false);
-    zeros.dispose();
+    this.control = zeroVariable([controlSize]);
+    const small = smallNames(parameters, groups);
+    this.#large = groups.flatMap((group) =>
+      group.names.filter((name) => !small.has(name)).map((name) => ({
+        name,
+        group,
+        parameter: known(parameters, name),
+        expAvg: known(this.#moments, `exp_avg.${name}`),
+        expAvgSq: known(this.#moments, `exp_avg_sq.${name}`),
+      }))
+    );
+    this.#small = packTogether(parameters, this.#moments, groups, small);
   }
 
   /** Adds one micro-batch's loss and gradients, and takes them over: the caller no longer disposes them. */
   accumulate(loss: tf.Tensor, gradients: ReadonlyMap<string, tf.Tensor>): void {
-    for (const name of this.#parameters.keys()) {
+    const gradientOf = (name: string) => {
       const gradient = gradients.get(name);
       if (!gradient) throw new Error(`No gradient was given for ${name}`);
-      this.#sums.set(name, addInto(this.#sums.get(name), gradient));
-    }
-    this.#lossSum = addInto(this.#lossSum ?? undefined, loss);
+      return gradient;
+    };
+    const { names, layout } = this.#small;
+    const small = names.map(gradientOf);
+    const large = this.#large.map(({ name }) => gradientOf(name));
+    const terms = [...(names.length > 0 ? [packValues(small, layout)] : []), ...large];
+    tf.dispose(small);
+    this.#sums = this.#accumulated === 0 ? terms : this.#sums.map((sum, i) => accumulate(sum, terms[i]));
+    this.#lossSum = this.#lossSum ? accumulate(this.#lossSum, loss) : loss;
     this.#accumulated++;
   }
 
@@ -79,34 +122,36 @@ export class AdamW {
     const lossSum = this.#lossSum;
     if (!lossSum) throw new Error("Nothing was accumulated before the step");
     const [beta1, beta2] = this.#betas;
-    const squares = partialSumsOfSquares([...this.#sums.values()]);
-    decideStep(this.control, lossSum, squares, {
-      accumulate: this.#accumulated,
-      clipNorm: this.#clipNorm,
-      beta1,
-      beta2,
+    const squares = partialSumsOfSquares(this.#sums);
+    const accumulated = { accumulate: this.#accumulated, clipNorm: this.#clipNorm };
+    decideStep(this.control, lossSum, squares, { ...accumulated, beta1, beta2 });
+    const update = (state: AdamWState, gradient: tf.Tensor, segments: readonly AdamWSegment[]) =>
+      adamWUpdate(state, gradient, this.control, { segments, beta1, beta2, eps: this.#eps });
+    const rates = ({ weightDecay, lrScale }: ParameterGroup) => ({
+      weightDecay,
+      learningRate: learningRate * lrScale,
     });
-    for (const { names, weightDecay, lrScale } of this.#groups) {
-      const settings = { learningRate: learningRate * lrScale, weightDecay, beta1, beta2, eps: this.#eps };
-      for (const name of names) this.#update(name, settings);
+    const sums = [...this.#sums];
+    const { names, segments, parameter, expAvg, expAvgSq } = this.#small;
+    if (names.length > 0) {
+      const state = { parameter: parameter.values, expAvg: expAvg.values, expAvgSq: expAvgSq.values };
+      const gradient = sums.shift() as tf.Tensor;
+      update(state, gradient, segments.map(({ group, count }) => ({ count, ...rates(group) })));
+      parameter.writeBack();
     }
-    tf.dispose([squares, lossSum, ...this.#sums.values()]);
-    this.#sums.clear();
+    for (const [i, { group, ...state }] of this.#large.entries()) {
+      update(state, sums[i], [{ count: sums[i].size, ...rates(group) }]);
+    }
+    tf.dispose([squares, lossSum, ...this.#sums]);
+    this.#sums = [];
     this.#lossSum = null;
     this.#accumulated = 0;
   }
 
-  #update(name: string, settings: AdamWSettings): void {
-    const state = {
-      parameter: known(this.#parameters, name),
-      expAvg: known(this.#moments, `exp_avg.${name}`),
-      expAvgSq: known(this.#moments, `exp_avg_sq.${name}`),
-    };
-    adamWUpdate(state, known(this.#sums, name), this.control, settings);
-  }
-
-  /** Moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, and the control as `control`. */
+  /** Moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, and the control as `control`, as they are after the last step. */
   get variables(): Parameters {
+    this.#small.expAvg.writeBack();
+    this.#small.expAvgSq.writeBack();
     return new Map([...this.#moments, ["control", this.control]]);
   }
 
@@ -122,17 +167,58 @@ export class AdamW {
 
   /** Frees the moments and the control. */
   dispose(): void {
-    tf.dispose([...this.variables.values(), ...this.#sums.values()]);
+    const { parameter, expAvg, expAvgSq } = this.#small;
+    for (const packed of [parameter, expAvg, expAvgSq]) packed.dispose();
+    tf.dispose([...this.#moments.values(), this.control, ...this.#sums]);
     this.#lossSum?.dispose();
   }
 }
 
-/** Adds to a running sum, taking over both tensors. */
-function addInto(sum: tf.Tensor | undefined, term: tf.Tensor): tf.Tensor {
-  if (!sum) return term;
-  const next = tf.add(sum, term);
-  tf.dispose([sum, term]);
-  return next;
+function zeroVariable(shape: readonly number[]): tf.Variable {
+  // tfjs's own zeros are limited to one binding.
+  const zeros = kernelsAvailable() ? clearedTensor(shape) : tf.zeros([...shape]);
+  const variable = tf.variable(zeros, false);
+  zeros.dispose();
+  return variable;
+}
+
+/** Names of the parameters to update together. */
+function smallNames(
+  parameters: ReadonlyMap<string, tf.Variable>,
+  groups: readonly ParameterGroup[],
+): ReadonlySet<string> {
+  const names = new Set<string>();
+  let room = packedSize;
+  for (const name of groups.flatMap((group) => group.names)) {
+    const { size } = known(parameters, name);
+    if (size >= smallSize || size > room) continue;
+    names.add(name);
+    room -= size;
+  }
+  return names;
+}
+
+function packTogether(
+  parameters: ReadonlyMap<string, tf.Variable>,
+  moments: Parameters,
+  groups: readonly ParameterGroup[],
+  small: ReadonlySet<string>,
+): SmallParameters {
+  const perGroup = groups.map((group) => ({ group, names: group.names.filter((name) => small.has(name)) }));
+  const names = perGroup.flatMap((one) => one.names);
+  const sizesOf = (some: readonly string[]) => some.map((name) => known(parameters, name).size);
+  const layout = packLayout(sizesOf(names));
+  const packed = (prefix: string) =>
+    new PackedVariables(names.map((name) => known(moments, `${prefix}.${name}`)), layout);
+  return {
+    names,
+    layout,
+    segments: perGroup.filter((one) => one.names.length > 0)
+      .map((one) => ({ group: one.group, count: packLayout(sizesOf(one.names)).size })),
+    parameter: new PackedVariables(names.map((name) => known(parameters, name)), layout),
+    expAvg: packed("exp_avg"),
+    expAvgSq: packed("exp_avg_sq"),
+  };
 }
 
 function known<Value>(map: ReadonlyMap<string, Value>, name: string): Value {

@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertThrows } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
-import { readTensor } from "../../src/gpu/tensors.ts";
+import { readTensor, readTensors } from "../../src/gpu/tensors.ts";
 import { withBody } from "../../src/ops/operation.ts";
 import { Control } from "../../src/ops/step_control.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
+import type { ParameterGroup } from "../../src/optim/groups.ts";
 import { testOnBackends, testOnWebGpu } from "../support/backends.ts";
-import { assertClose } from "../support/compare.ts";
+import { assertClose, randomTensor } from "../support/compare.ts";
+import { countDispatches } from "../support/dispatches.ts";
 
 /** Two ragged parameters with fixed values. */
 function parameters(): Map<string, tf.Variable> {
@@ -121,6 +123,88 @@ testOnWebGpu("AdamW gives the same from its composed body and its kernel", async
     results.push(await Promise.all([...own.values(), ...optimizer.variables.values()].map(readTensor)));
   }
   results[0].forEach((composed, i) => assertClose(results[1][i], composed, 2e-6, `tensor ${i}`));
+});
+
+/** Small parameters of two groups, and a large one of each. */
+function manyParameters(): Map<string, tf.Variable> {
+  const shapes: Record<string, number[]> = { "large.weight": [257, 256], "large.bias": [65_536] };
+  for (let i = 0; i < 20; i++) {
+    Object.assign(shapes, { [`${i}.weight`]: [i + 1, 7], [`${i}.bias`]: [3 * i + 1] });
+  }
+  return new Map(
+    Object.entries(shapes).map(([name, shape], i) => [name, tf.variable(randomTensor(shape, 1 + i))]),
+  );
+}
+
+function manyGroups(own: ReadonlyMap<string, unknown>): ParameterGroup[] {
+  const [biases, weights] = [".bias", ".weight"].map((end) =>
+    [...own.keys()].filter((name) => name.endsWith(end))
+  );
+  return [{ weightDecay: 0, lrScale: 1, names: biases }, { weightDecay: 0.3, lrScale: 0.5, names: weights }];
+}
+
+function randomGradients(own: ReadonlyMap<string, tf.Variable>, seed: number): Map<string, tf.Tensor> {
+  return new Map([...own].map(([name, { shape }], i) => [name, randomTensor(shape, 1 + seed + i)]));
+}
+
+testOnWebGpu(
+  "AdamW gives the same from both bodies for small and large parameters, accumulated",
+  async () => {
+    const results: Float32Array[][] = [];
+    for (const body of ["composed", "kernel"] as const) {
+      const own = manyParameters();
+      const optimizer = new AdamW(own, manyGroups(own), { clipNorm: 1 });
+      withBody(body, () => {
+        for (let step = 0; step < 3; step++) {
+          for (let micro = 0; micro < 2; micro++) {
+            optimizer.accumulate(tf.scalar(micro), randomGradients(own, 1000 * step + 500 * micro));
+          }
+          optimizer.step(1e-2);
+        }
+      });
+      results.push(await readTensors([...own.values(), ...optimizer.variables.values()]));
+      for (const variable of own.values()) variable.dispose();
+      optimizer.dispose();
+    }
+    results[0].forEach((composed, i) => assertClose(results[1][i], composed, 3e-6, `tensor ${i}`));
+  },
+);
+
+testOnWebGpu("AdamW launches as many kernels for forty small parameters as for two", () => {
+  const counts = [2, 40].map((size) => {
+    const own = new Map([...manyParameters()].filter(([name]) => !name.startsWith("large")).slice(0, size));
+    const optimizer = new AdamW(own, manyGroups(own));
+    optimizer.accumulate(tf.scalar(1), randomGradients(own, 1));
+    return countDispatches(() => optimizer.step(0.1));
+  });
+  assertEquals(counts, [3, 3]); // sum of squares, decision, update
+  return Promise.resolve();
+});
+
+testOnBackends("AdamW goes on from what is assigned to parameters and moments between steps", async () => {
+  const run = async (restart: boolean) => {
+    const own = parameters();
+    let optimizer = new AdamW(own, groups);
+    for (let step = 0; step < 4; step++) {
+      optimizer.accumulate(tf.scalar(1), gradients(step + 1));
+      optimizer.step(0.01);
+      if (step === 1) {
+        own.get("a.bias")?.assign(tf.tensor1d([5]));
+        optimizer.variables.get("exp_avg.a.weight")?.assign(tf.fill([2, 3], 0.25));
+      }
+      if (step === 2 && restart) {
+        const saved = await optimizer.state();
+        optimizer.dispose();
+        optimizer = new AdamW(own, groups);
+        optimizer.loadState(saved);
+      }
+    }
+    return await readTensors([...own.values(), ...optimizer.variables.values()]);
+  };
+  const [without, restarted] = [await run(false), await run(true)];
+  assertEquals(restarted, without);
+  assertClose([without[1][0]], [5], 0.05, "the assigned bias, two steps later");
+  assert(without[2][4] > 0.25 * 0.9 ** 2, "the assigned moment counts");
 });
 
 testOnBackends(

@@ -1,0 +1,56 @@
+/** Cutting a tensor's values into parts that one binding holds. */
+import type { tf } from "../deps/tfjs.ts";
+import type { Operand } from "./kernel.ts";
+import { operandOf } from "./operand.ts";
+import { currentWebGpu } from "./runtime.ts";
+import { kernelTarget } from "./target.ts";
+
+/** A run of values of a tensor. */
+export interface Part {
+  /** The first, a multiple of 64: bindings start at multiples of 256 bytes. */
+  readonly first: number;
+  /** How many. */
+  readonly count: number;
+}
+
+/**
+ * Values of a part on software adapters, where parts are copied into textures: small enough that the textures, which are
+ * kept for each size, take little memory, and large enough that launches cost nothing beside the work.
+ */
+const lanesPart = 2 ** 20;
+
+/** Most bytes of a part in tests. */
+let testedBytes = Infinity;
+
+/** Parts of `size` single-precision values that kernels on the open device can bind, in order. */
+export function partsOf(size: number): Part[] {
+  const bytes = Math.min(
+    currentWebGpu()?.adapter.limits.maxStorageBufferBindingSize ?? Infinity,
+    testedBytes,
+  );
+  const largest = Math.min(
+    Math.floor(bytes / 256) * 64,
+    kernelTarget()?.family === "lanes" ? lanesPart : Infinity,
+  );
+  const parts: Part[] = [];
+  for (let first = 0; first < size; first += largest) {
+    parts.push({ first, count: Math.min(largest, size - first) });
+  }
+  return parts;
+}
+
+/** A part as the device reads it fastest; as the buffer it is where the tensor's size is no multiple of four. */
+export function partOf(tensor: tf.Tensor, part: Part): Operand {
+  return tensor.size % 4 === 0 ? operandOf(tensor, part) : { tensor, texture: false, ...part };
+}
+
+/** Runs `work` as on a device that binds no more than so many bytes: how tests reach tensors in parts. */
+export function withBindingLimit<Result>(bytes: number, work: () => Result): Result {
+  const before = testedBytes;
+  testedBytes = bytes;
+  try {
+    return work();
+  } finally {
+    testedBytes = before;
+  }
+}

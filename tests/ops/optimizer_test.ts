@@ -1,0 +1,161 @@
+/** The optimizer's kernels against their composed definitions, in one piece and in parts, for every family of kernels. */
+import { assert, assertEquals, assertThrows } from "../deps.ts";
+import { tf } from "../../src/deps/tfjs.ts";
+import { partsOf, withBindingLimit } from "../../src/gpu/parts.ts";
+import { readTensor, readTensors } from "../../src/gpu/tensors.ts";
+import { accumulate } from "../../src/ops/accumulate.ts";
+import { type AdamWSegment, adamWUpdate } from "../../src/ops/adamw.ts";
+import { type BodyName, withBody } from "../../src/ops/operation.ts";
+import { packLayout, packValues, unpackValues } from "../../src/ops/pack.ts";
+import { Control, controlSize } from "../../src/ops/step_control.ts";
+import { partialSumsOfSquares } from "../../src/ops/sum_of_squares.ts";
+import { testOnBackends, testOnWebGpu } from "../support/backends.ts";
+import { assertClose, assertRelative, randomTensor } from "../support/compare.ts";
+import { testOnTargets } from "../support/targets.ts";
+
+/** One value, sizes that are no multiple of four, one that fills its last workgroup, and two of several parts. */
+const sizes = [1, 3, 64, 77, 256, 260, 1028, 1031];
+
+/** Bytes of a binding that make parts of 256 values. */
+const smallBinding = 1024;
+
+function decided(proceed: 0 | 1): tf.Tensor {
+  const control = new Float32Array(controlSize);
+  control[Control.proceed] = proceed;
+  control[Control.gradientScale] = 0.5;
+  control[Control.correction1] = 0.19;
+  control[Control.correction2] = 0.31;
+  return tf.tensor1d(control);
+}
+
+function variableOf(tensor: tf.Tensor): tf.Variable {
+  return tf.variable(tensor, false);
+}
+
+/** Parameter and moments after an update. */
+async function updated(size: number, segments: AdamWSegment[], proceed: 0 | 1): Promise<Float32Array[]> {
+  const state = {
+    parameter: variableOf(randomTensor([size], 1)),
+    expAvg: variableOf(randomTensor([size], 2)),
+    expAvgSq: variableOf(tf.square(randomTensor([size], 3))),
+  };
+  const gradient = randomTensor([size], 4);
+  adamWUpdate(state, gradient, decided(proceed), { segments, beta1: 0.9, beta2: 0.95, eps: 1e-8 });
+  return await readTensors([state.parameter, state.expAvg, state.expAvgSq]);
+}
+
+/** The values in two or three runs with rates of their own, or in one. */
+function segmentsOf(size: number): AdamWSegment[] {
+  const counts = size < 8 ? [size] : [4, 4 * Math.floor(size / 8), size - 4 - 4 * Math.floor(size / 8)];
+  return counts.filter((count) => count > 0)
+    .map((count, i) => ({ count, learningRate: 0.01 * (i + 1), weightDecay: 0.3 * i }));
+}
+
+testOnTargets("adamWUpdate(): kernel equals composed, whole, in segments and in parts", async (record) => {
+  for (const size of sizes) {
+    const whole = [{ count: size, learningRate: 0.02, weightDecay: 0.1 }];
+    for (const segments of [whole, segmentsOf(size)]) {
+      for (const proceed of [1, 0] as const) {
+        const expected = await withBody("composed", () => updated(size, segments, proceed));
+        const run = (bytes: number) =>
+          record(() =>
+            withBindingLimit(bytes, () => withBody("kernel", () => updated(size, segments, proceed)))
+          );
+        for (const actual of [await run(Infinity), await run(smallBinding)]) {
+          actual.forEach((values, i) =>
+            assertRelative(values, expected[i], 2e-6, `${size} values, tensor ${i}`)
+          );
+        }
+      }
+    }
+  }
+});
+
+testOnBackends("adamWUpdate() refuses segments that do not cover the parameter", () => {
+  const state = { parameter: tf.variable(tf.ones([8])) };
+  const settings = { segments: [{ count: 4, learningRate: 1, weightDecay: 0 }], beta1: 0, beta2: 0, eps: 1 };
+  assertThrows(
+    () =>
+      adamWUpdate(
+        { ...state, expAvg: state.parameter, expAvgSq: state.parameter },
+        tf.ones([8]),
+        decided(1),
+        settings,
+      ),
+    RangeError,
+    "Segments of 4 values and a gradient of 8 do not fit a parameter of 8",
+  );
+  return Promise.resolve();
+});
+
+testOnTargets(
+  "partialSumsOfSquares(): the total equals the composed one, in parts as well",
+  async (record) => {
+    const tensors = [...sizes, 70_004].map((size, i) => randomTensor([size], 1 + i));
+    const total = (partials: Float32Array) => partials.reduce((sum, value) => sum + value, 0);
+    const expected = total(await readTensor(withBody("composed", () => partialSumsOfSquares(tensors))));
+    for (const bytes of [Infinity, smallBinding]) {
+      const partials = record(() => withBindingLimit(bytes, () => partialSumsOfSquares(tensors)));
+      assertRelative([total(await readTensor(partials))], [expected], 1e-6, `parts of ${bytes} bytes`);
+    }
+    const broken = record(() => partialSumsOfSquares([tf.tensor1d([1, NaN, 0, 0]), tf.ones([8])]));
+    assert(Number.isNaN(total(await readTensor(broken))));
+  },
+);
+
+testOnTargets("accumulate(): kernel equals composed, in parts as well, and adds in place", async (record) => {
+  for (const size of sizes) {
+    for (const bytes of [Infinity, smallBinding]) {
+      const [sum, term] = [randomTensor([size], 1), randomTensor([size], 2)];
+      const expected = await readTensor(tf.add(sum, term));
+      const result = record(() => withBindingLimit(bytes, () => accumulate(sum, term)));
+      assertEquals(result, sum);
+      assert(term.isDisposed);
+      assertEquals([...await readTensor(result)], [...expected], `${size} values`);
+    }
+  }
+});
+
+testOnBackends("accumulate() leaves other tensors of the same values alone", async () => {
+  const shared = randomTensor([4, 3], 1);
+  const before = await readTensor(shared);
+  const result = accumulate(tf.reshape(shared, [12]), tf.ones([12]));
+  assertEquals(await readTensor(shared), before);
+  assertClose(await readTensor(result), before.map((value) => value + 1), 1e-6, "sum");
+});
+
+testOnBackends("packValues() and unpackValues() copy every value, with zeros between", async () => {
+  const tensors = [
+    randomTensor([3], 1),
+    randomTensor([64], 2),
+    randomTensor([5, 13], 3),
+    randomTensor([1], 4),
+  ];
+  const layout = packLayout(tensors.map(({ size }) => size));
+  assertEquals(layout, { size: 320, firsts: [0, 64, 128, 256] });
+  for (const body of ["composed", "kernel"] as BodyName[]) {
+    // What a recycled buffer held must not show between the tensors.
+    tf.fill([320], NaN).dispose();
+    const packed = withBody(body, () => packValues(tensors, layout));
+    const expected = new Float32Array(320);
+    for (const [i, tensor] of tensors.entries()) expected.set(await readTensor(tensor), layout.firsts[i]);
+    assertEquals(await readTensor(packed), expected, body);
+    const variables = tensors.map(({ shape }) => variableOf(tf.zeros(shape)));
+    withBody(body, () => unpackValues(packed, layout, variables));
+    assertEquals(await readTensors(variables), await readTensors(tensors), body);
+  }
+});
+
+testOnWebGpu("partsOf() covers every value, in parts that start where bindings may", () => {
+  for (const size of [1, 256, 257, 1000]) {
+    const parts = withBindingLimit(smallBinding, () => partsOf(size));
+    let next = 0;
+    for (const { first, count } of parts) {
+      assertEquals(first, next);
+      assert(first % 64 === 0 && count <= 256);
+      next += count;
+    }
+    assertEquals(next, size);
+  }
+  return Promise.resolve();
+});
