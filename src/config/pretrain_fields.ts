@@ -213,7 +213,18 @@ export const runFields = {
     "folder for everything the run writes",
   ),
   seed: field("run.seed", whole(0, Number.MAX_SAFE_INTEGER), 0, "seed of all random numbers"),
-  precision: field("run.precision", oneOf("f32"), "f32", "number format of the computation"),
+  precision: field(
+    "run.precision",
+    oneOf("f32", "f16"),
+    "f32",
+    "number format of what blocks make; f16 needs a GPU with shader-f16",
+  ),
+  remat: field(
+    "run.remat",
+    truth(),
+    false,
+    "recompute blocks on the way back: less memory, a third more work",
+  ),
   backend: field(
     "run.backend",
     oneOf("auto", "webgpu", "cpu"),

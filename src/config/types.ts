@@ -119,8 +119,10 @@ export interface RunConfig {
   readonly out: string;
   /** Seed of every random number of the run; a whole number from 0 to 2^53 - 1. */
   readonly seed: number;
-  /** Number format of weights and computation. */
-  readonly precision: "f32";
+  /** Number format of what the blocks make on the way; parameters and sums are always f32. */
+  readonly precision: "f32" | "f16";
+  /** Recompute blocks on the way back in place of keeping what they made: less memory, a third more work. */
+  readonly remat: boolean;
   /** What computes; `auto` is WebGPU where there is an adapter, else the CPU fallback. */
   readonly backend: "auto" | "webgpu" | "cpu";
   /** Optimizer steps between two records of metrics. */

@@ -2,7 +2,17 @@
 import { tf } from "../deps/tfjs.ts";
 import type { ModelConfig, Size, TransformerConfig } from "../config/types.ts";
 import type { StoredTensor } from "../formats/dtypes.ts";
-import { applyBlock, applyLinear, applyNorm, blockSpecs, linearSpecs, normSpecs } from "../nn/block.ts";
+import {
+  applyBlock,
+  applyLinear,
+  applyNorm,
+  type BlockOptions,
+  blockSpecs,
+  linearSpecs,
+  normSpecs,
+} from "../nn/block.ts";
+import { kernelTarget } from "../gpu/target.ts";
+import { InputError } from "../util/errors.ts";
 import { normal, table, uniform, xavierUniform } from "../nn/initialize.ts";
 import {
   createParameters,
@@ -39,6 +49,17 @@ export interface MaeConfig {
   readonly normalizeTarget?: boolean;
   /** `encoder` is the ablation that feeds mask tokens through the encoder; `decoder` (default) is MAE. */
   readonly maskTokens?: ModelConfig["maskTokens"];
+}
+
+/** How a model computes, which changes nothing about what it is. */
+export interface ComputeOptions {
+  /**
+   * `f16` keeps what blocks make (and its gradients) in half precision, on devices with `shader-f16`; sums, the residual
+   * stream, parameters and the optimizer stay in single precision. `f32` by default.
+   */
+  readonly precision?: "f32" | "f16";
+  /** Keep only each block's input, and run the block again on the way back; false by default. */
+  readonly remat?: boolean;
 }
 
 /** How one batch is masked. */
@@ -90,16 +111,21 @@ export class Mae {
   readonly channels: number;
   /** The configuration it was made from. */
   readonly config: MaeConfig;
+  /** How it computes. */
+  readonly compute: ComputeOptions;
   readonly #length: number;
+  readonly #values: number;
 
   /** Use `createMae`. */
-  constructor(config: MaeConfig, sizes: Sizes, parameters: Parameters) {
+  constructor(config: MaeConfig, sizes: Sizes, parameters: Parameters, compute: ComputeOptions = {}) {
     this.config = config;
+    this.compute = compute;
     this.grid = sizes.grid;
     this.patchSize = sizes.patch;
     this.imageSize = sizes.image;
     this.channels = sizes.channels;
     this.#length = sizes.length;
+    this.#values = sizes.values;
     this.parameters = parameters;
   }
 
@@ -189,6 +215,16 @@ export class Mae {
     for (const variable of this.parameters.values()) variable.dispose();
   }
 
+  /**
+   * The loss is a mean over all values removed, so that gradients are about as small as one over their number: multiplied
+   * with it they are well inside the range of half precision, with room for large ones.
+   */
+  #blockOptions({ mask, kept, length }: Masking): BlockOptions {
+    const { precision, remat } = this.compute;
+    const removed = mask.shape[0] * Math.max(1, length - kept) * this.#values;
+    return { remat, halfScale: precision === "f16" ? 2 ** Math.floor(Math.log2(removed / 32)) : null };
+  }
+
   #encode(patches: tf.Tensor3D, masking: Masking, trace: Trace): tf.Tensor3D {
     const { encoder, maskTokens } = this.config;
     const weight = parameter(this.parameters, "patch_embed.proj.weight");
@@ -203,7 +239,7 @@ export class Mae {
     let x: tf.Tensor = assembleTokens(tokens, parameter(this.parameters, "cls_token"), positions, ids);
     trace("tokens", x);
     for (let i = 0; i < encoder.depth; i++) {
-      x = applyBlock(this.parameters, `blocks.${i}`, encoder.heads, x);
+      x = applyBlock(this.parameters, `blocks.${i}`, encoder.heads, x, this.#blockOptions(masking));
       trace(`blocks.${i}`, x);
     }
     x = applyNorm(this.parameters, "norm", x);
@@ -220,7 +256,7 @@ export class Mae {
       ? addPositions(embedded, positions)
       : scatterTokens(embedded, parameter(this.parameters, "mask_token"), positions, masking);
     for (let i = 0; i < decoder.depth; i++) {
-      x = applyBlock(this.parameters, `decoder_blocks.${i}`, decoder.heads, x);
+      x = applyBlock(this.parameters, `decoder_blocks.${i}`, decoder.heads, x, this.#blockOptions(masking));
       trace(`decoder_blocks.${i}`, x);
     }
     x = applyNorm(this.parameters, "decoder_norm", x);
@@ -232,10 +268,19 @@ export class Mae {
 /**
  * Makes a masked autoencoder with the official initialisation, drawn from `seed`.
  * @throws {RangeError} when sizes do not fit together
+ * @throws {InputError} when the open device cannot compute in the precision asked for
  */
-export function createMae(config: MaeConfig, { seed = 0 }: { seed?: number } = {}): Mae {
+export function createMae(
+  config: MaeConfig,
+  { seed = 0, ...compute }: { seed?: number } & ComputeOptions = {},
+): Mae {
   const sizes = checkSizes(config);
-  return new Mae(config, sizes, createParameters(maeSpecs(config, sizes, seed)));
+  if (compute.precision === "f16" && !kernelTarget()?.half) {
+    throw new InputError(
+      "Precision f16 needs a GPU with the feature shader-f16, which this device lacks (mae doctor shows it); use f32",
+    );
+  }
+  return new Mae(config, sizes, createParameters(maeSpecs(config, sizes, seed)), compute);
 }
 
 /** Number of values in all parameters of a model, without making it. Throws `RangeError` as `createMae` does. */

@@ -1,9 +1,10 @@
 /** A pre-norm transformer block (Dosovitskiy et al. 2020) under timm's parameter names. */
 import type { tf } from "../deps/tfjs.ts";
 import type { TransformerConfig } from "../config/types.ts";
-import { attention } from "../ops/attention.ts";
 import { layerNorm } from "../ops/layer_norm.ts";
 import { linear, type LinearOptions } from "../ops/linear.ts";
+import { rematerialized } from "../ops/operation.ts";
+import { type Affine, attentionResidual, type BranchOptions, mlpResidual } from "../ops/residual_branch.ts";
 import type { Random } from "../util/random.ts";
 import { constant, xavierUniform } from "./initialize.ts";
 import { parameter, type Parameters, type ParameterSpec } from "./parameters.ts";
@@ -63,32 +64,54 @@ export function applyLinear(
   return linear(x, parameter(parameters, `${name}.weight`), parameter(parameters, `${name}.bias`), options);
 }
 
-/** The attention half: projection of the attention over x normalised, plus the residual if given. */
+/** How blocks run. */
+export interface BlockOptions extends BranchOptions {
+  /** Keep only each block's input, and run the block again on the way back. */
+  readonly remat?: boolean;
+}
+
+function affine(parameters: Parameters, name: string): Affine {
+  return { weight: parameter(parameters, `${name}.weight`), bias: parameter(parameters, `${name}.bias`) };
+}
+
+/** The attention half of a block with its residual: x + proj(attention(qkv(norm1(x)))). */
 export function attentionBranch(
   parameters: Parameters,
   name: string,
   heads: number,
   x: tf.Tensor,
-  residual?: tf.Tensor,
+  options: BranchOptions = {},
 ): tf.Tensor {
-  const packed = applyLinear(parameters, `${name}.attn.qkv`, applyNorm(parameters, `${name}.norm1`, x));
-  return applyLinear(parameters, `${name}.attn.proj`, attention(packed, heads), { residual });
+  const norm = affine(parameters, `${name}.norm1`);
+  const qkv = affine(parameters, `${name}.attn.qkv`);
+  const proj = affine(parameters, `${name}.attn.proj`);
+  return attentionResidual(x, { norm, qkv, proj, heads }, options);
 }
 
-/** The MLP half, plus the residual if given. */
+/** The MLP half of a block with its residual: x + fc2(gelu(fc1(norm2(x)))). */
 export function mlpBranch(
   parameters: Parameters,
   name: string,
   x: tf.Tensor,
-  residual?: tf.Tensor,
+  options: BranchOptions = {},
 ): tf.Tensor {
-  const normed = applyNorm(parameters, `${name}.norm2`, x);
-  const hidden = applyLinear(parameters, `${name}.mlp.fc1`, normed, { activation: "gelu" });
-  return applyLinear(parameters, `${name}.mlp.fc2`, hidden, { residual });
+  const norm = affine(parameters, `${name}.norm2`);
+  const fc1 = affine(parameters, `${name}.mlp.fc1`);
+  const fc2 = affine(parameters, `${name}.mlp.fc2`);
+  return mlpResidual(x, { norm, fc1, fc2 }, options);
 }
 
 /** One block: [N, T, D] → [N, T, D]. */
-export function applyBlock(parameters: Parameters, name: string, heads: number, x: tf.Tensor): tf.Tensor {
-  const attended = attentionBranch(parameters, name, heads, x, x);
-  return mlpBranch(parameters, name, attended, attended);
+export function applyBlock(
+  parameters: Parameters,
+  name: string,
+  heads: number,
+  x: tf.Tensor,
+  options: BlockOptions = {},
+): tf.Tensor {
+  const block = (x: tf.Tensor) =>
+    mlpBranch(parameters, name, attentionBranch(parameters, name, heads, x, options), options);
+  if (!options.remat) return block(x);
+  const own = [...parameters].filter(([key]) => key.startsWith(`${name}.`)).map(([, variable]) => variable);
+  return rematerialized(x, own, block);
 }

@@ -1,6 +1,5 @@
 /** Multi-head self-attention (Vaswani et al. 2017) straight from the packed query-key-value product. */
 import { tf } from "../deps/tfjs.ts";
-import { cpuLanes } from "../gpu/target.ts";
 import { attentionKernel, attentionKernelFits, attentionKernelGradient } from "./attention_kernel.ts";
 import { type Bodies, chooseBody, differentiable } from "./operation.ts";
 import { softmaxGradientComposed } from "./softmax.ts";
@@ -39,18 +38,15 @@ const composed: AttentionBody = {
 
 const kernel: AttentionBody = {
   forward(packed, sizes) {
-    const [attended, logTotal] = attentionKernel(packed, { ...sizes, lanes: cpuLanes() as number });
+    const [attended, logTotal] = attentionKernel(packed, sizes);
     return [attended, attended, logTotal];
   },
-  backward(upstream, packed, [attended, logTotal], sizes) {
-    return attentionKernelGradient(upstream, packed, attended, logTotal, {
-      ...sizes,
-      lanes: cpuLanes() as number,
-    });
-  },
+  backward: (upstream, packed, [attended, logTotal], sizes) =>
+    attentionKernelGradient(upstream, packed, attended, logTotal, sizes),
 };
 
-const bodies: Bodies<AttentionBody> = { name: "attention", composed, kernel };
+/** Bodies of `attention`. */
+export const attentionBodies: Bodies<AttentionBody> = { name: "attention", composed, kernel };
 
 /**
  * softmax(q kᵀ / √d) v per head, heads side by side in the result.
@@ -69,7 +65,7 @@ export function attention(packed: tf.Tensor, heads: number): tf.Tensor {
     );
   }
   const sizes: Sizes = { images, tokens, heads, headWidth: packedWidth / (3 * heads) };
-  const body = cpuLanes() !== null && attentionKernelFits(sizes) ? chooseBody(bodies) : composed;
+  const body = attentionKernelFits(sizes) ? chooseBody(attentionBodies) : composed;
   return differentiable([packed], () => {
     const [value, ...kept] = body.forward(packed, sizes);
     return {

@@ -16,7 +16,7 @@ export interface LinearOptions {
 }
 
 /** Matrices in: x [M, in], weight [out, in], bias [out], residual [M, out]. */
-interface LinearBody {
+export interface LinearBody {
   /** The result, and for GELU what went into it. */
   forward(
     x: tf.Tensor2D,
@@ -61,7 +61,8 @@ const kernel: LinearBody = {
   },
 };
 
-const bodies: Bodies<LinearBody> = { name: "linear", composed, kernel };
+/** Bodies of `linear`. */
+export const linearBodies: Bodies<LinearBody> = { name: "linear", composed, kernel };
 
 /** Traffic: 8 bytes read and 4 written per value; about 30 operations. */
 function throughGeluSource(quads: number, rowThreads: number, storage: Storage): KernelSource {
@@ -111,7 +112,7 @@ export function linear(
     throw new RangeError("A linear layer has an activation or a residual sum, not both");
   }
   const shape = [...x.shape.slice(0, -1), outputs];
-  const body = productKernelFits(inputs as number, outputs as number) ? chooseBody(bodies) : composed;
+  const body = productKernelFits(inputs as number, outputs as number) ? chooseBody(linearBodies) : composed;
 
   return differentiable([x, weight, bias, ...(residual ? [residual] : [])], (): Differentiable => {
     const rows = asMatrix(x);

@@ -26,6 +26,11 @@ export function chooseBody<Body>(bodies: Bodies<Body>): Body {
   return bodies.kernel;
 }
 
+/** Whether the kernel body would run now. */
+export function usesKernel<Body>(bodies: Bodies<Body>): boolean {
+  return chooseBody(bodies) !== bodies.composed;
+}
+
 /** Runs `work` with one body for every operation that has it: how tests and benchmarks compare the two. */
 export function withBody<Result>(body: BodyName, work: () => Result): Result {
   const before = forced;
@@ -59,9 +64,45 @@ export function differentiable<Output extends tf.Tensor = tf.Tensor>(
     const save = args[args.length - 1] as tf.GradSaveFunc;
     const { value, saved, gradients } = forward();
     save([...saved]);
-    return { value, gradFunc: (upstream: tf.Tensor, kept: tf.Tensor[]) => gradients(upstream, kept) };
+    const gradFunc = (upstream: tf.Tensor, kept: tf.Tensor[]) => {
+      const results = tf.tidy(() => gradients(upstream, kept));
+      tf.dispose(kept); // tfjs would keep them until the whole way back is done
+      return results;
+    };
+    return { value, gradFunc };
   };
   return tf.customGrad(onTape as Parameters<typeof tf.customGrad>[0])(...inputs) as Output;
+}
+
+/**
+ * Runs `forward` without keeping what it makes; the way back runs it again (Chen et al. 2016). Costs one more forward pass
+ * and saves everything inside.
+ * @param x the input that gets a gradient, besides the variables
+ * @param variables what else gets a gradient; `forward` reads them itself
+ */
+export function rematerialized(
+  x: tf.Tensor,
+  variables: readonly tf.Tensor[],
+  forward: (x: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
+  return differentiable([x, ...variables], () => ({
+    value: forward(x),
+    saved: [x],
+    gradients: (upstream, [x]) => gradientsInside([x, ...variables], () => forward(x), upstream),
+  }));
+}
+
+/** Gradients within a way back. tfjs keeps one tape, which the inner gradients would clear: it is put aside. */
+function gradientsInside(inputs: tf.Tensor[], forward: () => tf.Tensor, upstream: tf.Tensor): tf.Tensor[] {
+  const { state } = tf.engine();
+  const tape = state.activeTape;
+  try {
+    const { value, grads } = tf.engine().gradients(forward, inputs, upstream);
+    value.dispose();
+    return grads;
+  } finally {
+    state.activeTape = tape;
+  }
 }
 
 /** The same values under another shape, outside the tape: for use inside a body. */

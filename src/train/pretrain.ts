@@ -146,7 +146,11 @@ function createModel(
   cleanup: AsyncDisposableStack,
 ): { model: Mae; optimizer: AdamW } {
   const { optim, run } = config;
-  const model = createMae(modelConfig(config), { seed: run.seed });
+  const model = createMae(modelConfig(config), {
+    seed: run.seed,
+    precision: run.precision,
+    remat: run.remat,
+  });
   cleanup.defer(() => model.dispose());
   const optimizer = new AdamW(model.trainable, pretrainGroups(model.trainable, optim.weightDecay), {
     betas: optim.betas,

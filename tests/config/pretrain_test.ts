@@ -55,6 +55,7 @@ Deno.test("resolvePretrainConfig() has the defaults of the contract", () => {
       out: "runs/vit_base",
       seed: 0,
       precision: "f32",
+      remat: false,
       backend: "auto",
       logEvery: 20,
       checkpointEvery: { every: 1, unit: "epoch" },

@@ -1,15 +1,17 @@
 /** The whole model against the official code's numbers (fixture `mae_a`), at the tolerances of the fixtures' README. */
-import { assertEquals } from "../deps.ts";
+import { assertEquals, assertRejects } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
-import { createMae, type Mae } from "../../src/models/mae.ts";
+import { type ComputeOptions, createMae, type Mae } from "../../src/models/mae.ts";
 import { attentionBranch, mlpBranch } from "../../src/nn/block.ts";
 import { withBody } from "../../src/ops/operation.ts";
 import { patchEmbed } from "../../src/ops/patch_embed.ts";
 import { patchify } from "../../src/ops/patchify.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 import { pretrainGroups } from "../../src/optim/groups.ts";
-import { testOnBackends } from "../support/backends.ts";
+import { openRuntime } from "../../src/gpu/runtime.ts";
+import { InputError } from "../../src/util/errors.ts";
+import { testOnBackends, testOnWebGpu } from "../support/backends.ts";
 import { assertClose, assertRelative } from "../support/compare.ts";
 import { Fixture, fixtureJson } from "../support/fixtures.ts";
 
@@ -21,7 +23,7 @@ interface GoldenRun {
 
 const maskRatio = 0.75;
 
-async function openGolden(normalizeTarget: boolean) {
+async function openGolden(normalizeTarget: boolean, compute: ComputeOptions = {}) {
   const fixture = await Fixture.read("mae_a.safetensors");
   const json = await fixtureJson("mae_a.json");
   const model = createMae({
@@ -30,7 +32,7 @@ async function openGolden(normalizeTarget: boolean) {
     encoder: { width: 48, depth: 2, heads: 3, mlpRatio: 4 },
     decoder: { width: 32, depth: 2, heads: 4, mlpRatio: 4 },
     normalizeTarget,
-  });
+  }, compute);
   model.loadState(fixture.under("init/"));
   const key = normalizeTarget ? "pix1" : "pix0";
   const images = tf.transpose(fixture.tensor("images"), [0, 2, 3, 1]) as tf.Tensor4D;
@@ -142,6 +144,46 @@ async function compareWeights(model: Mae, fixture: Fixture, prefix: string): Pro
   }
 }
 
+testOnBackends("remat gives the same loss and gradients, bit for bit", async () => {
+  const results = [];
+  for (const remat of [false, true]) {
+    const { fixture, model, images } = await openGolden(true, { remat });
+    const { loss, gradients } = model.lossAndGradients(images, { maskRatio, noise: fixture.values("noise") });
+    const values = await Promise.all([...gradients.values()].map(readTensor));
+    results.push([await readTensor(loss), ...values]);
+    model.dispose();
+  }
+  assertEquals(results[1], results[0]);
+});
+
+for (const normalize of [false, true]) {
+  const target = normalize ? "normalised target" : "plain target";
+
+  testOnWebGpu(`f16 stays close to the official loss, gradients and weights, ${target}`, async () => {
+    const { fixture, model, images, key, golden } = await openGolden(normalize, { precision: "f16" });
+    const { loss, gradients } = model.lossAndGradients(images, { maskRatio, noise: fixture.values("noise") });
+    assertRelative(await readTensor(loss), [golden.loss], 1e-3, "loss");
+    for (const [name, gradient] of gradients) {
+      const official = withoutKeyBias(name, fixture.values(`${key}/grad/${name}`));
+      assertRelative(withoutKeyBias(name, await readTensor(gradient)), official, 2e-2, name);
+    }
+    const optimizer = new AdamW(model.trainable, pretrainGroups(model.trainable, 0.05));
+    const noise = fixture.values("train_noise");
+    for (let step = 0; step < 10; step++) {
+      const options = { maskRatio, noise: noise.slice(64 * step, 64 * step + 64) };
+      const made = model.lossAndGradients(images, options);
+      assertRelative(await readTensor(made.loss), [golden.train10.losses[step]], 5e-3, `loss ${step}`);
+      optimizer.accumulate(made.loss, made.gradients);
+      optimizer.step(1e-3);
+    }
+  });
+}
+
+Deno.test("f16 is refused with one sentence where the device has no half precision", async () => {
+  await openRuntime({ backend: "cpu" });
+  await assertRejects(() => openGolden(false, { precision: "f16" }), InputError, "shader-f16");
+});
+
 testOnBackends("patch embedding and the halves of a block equal the official activations", async () => {
   const { fixture, model, images } = await openGolden(false);
   const weights = model.parameters;
@@ -161,9 +203,15 @@ testOnBackends("patch embedding and the halves of a block equal the official act
     if (name === "tokens") input = x;
   });
   const attended = attentionBranch(weights, "blocks.0", 3, input as tf.Tensor);
-  assertClose(await readTensor(attended), fixture.values("act/blocks.0.attn"), 2e-5, "attention half");
-  const mlp = mlpBranch(weights, "blocks.0", tf.add(input as tf.Tensor, attended));
-  assertClose(await readTensor(mlp), fixture.values("act/blocks.0.mlp"), 2e-5, "MLP half");
+  const withoutResidual = (sum: tf.Tensor, x: tf.Tensor) => readTensor(tf.sub(sum, x));
+  assertClose(
+    await withoutResidual(attended, input as tf.Tensor),
+    fixture.values("act/blocks.0.attn"),
+    2e-5,
+    "attention half",
+  );
+  const mlp = mlpBranch(weights, "blocks.0", attended);
+  assertClose(await withoutResidual(mlp, attended), fixture.values("act/blocks.0.mlp"), 2e-5, "MLP half");
 });
 
 testOnBackends("parameter names, order and count are the official ones", async () => {

@@ -1,0 +1,196 @@
+/**
+ * The two halves of a transformer block, each as one operation: x + attention(norm(x)) and x + mlp(norm(x)). As one
+ * operation the way back adds the residual's gradient inside the layer norm's kernel, takes the slope of GELU inside a
+ * product, frees each intermediate as soon as it is used, and may keep all of them in half precision, which then never
+ * leaves the operation. The composed bodies are the same halves made of `layerNorm`, `linear` and `attention`.
+ */
+import { tf } from "../deps/tfjs.ts";
+import { cpuLanes } from "../gpu/target.ts";
+import { attention, attentionBodies } from "./attention.ts";
+import { attentionKernel, attentionKernelFits, attentionKernelGradient } from "./attention_kernel.ts";
+import { layerNorm, layerNormBodies } from "./layer_norm.ts";
+import { layerNormKernel, layerNormKernelGradients } from "./layer_norm_kernel.ts";
+import { linear, linearBodies } from "./linear.ts";
+import { product, productKernelFits } from "./matmul.ts";
+import { asMatrix, type Bodies, chooseBody, differentiable, usesKernel } from "./operation.ts";
+
+/** Weight and bias of a linear layer ([out, in] and [out]), or gain and bias of a layer norm ([D] each). */
+export interface Affine {
+  /** Weight or gain. */
+  readonly weight: tf.Tensor;
+  /** Bias. */
+  readonly bias: tf.Tensor;
+}
+
+/** Parameters of x + attention(norm(x)). */
+export interface AttentionParameters {
+  /** The layer norm. */
+  readonly norm: Affine;
+  /** D to 3·D: query, key, value. */
+  readonly qkv: Affine;
+  /** D to D. */
+  readonly proj: Affine;
+  /** Attention heads. */
+  readonly heads: number;
+}
+
+/** Parameters of x + mlp(norm(x)). */
+export interface MlpParameters {
+  /** The layer norm. */
+  readonly norm: Affine;
+  /** D to the hidden width, then GELU. */
+  readonly fc1: Affine;
+  /** The hidden width to D. */
+  readonly fc2: Affine;
+}
+
+/** How a branch keeps what it makes. */
+export interface BranchOptions {
+  /**
+   * Intermediates and their gradients in half precision. Gradients are multiplied with this power of two while they are
+   * halves, because the loss is a mean over so many values that they would vanish; null (default) for single precision.
+   */
+  readonly halfScale?: number | null;
+}
+
+const eps = 1e-6;
+
+type AttentionBranch = (x: tf.Tensor, parameters: AttentionParameters, options: BranchOptions) => tf.Tensor;
+type MlpBranch = (x: tf.Tensor, parameters: MlpParameters, options: BranchOptions) => tf.Tensor;
+
+/** Bodies of `attentionResidual`. */
+export const attentionBranchBodies: Bodies<AttentionBranch> = {
+  name: "attentionResidual",
+  composed(x, { norm, qkv, proj, heads }) {
+    const normed = layerNorm(x, norm.weight, norm.bias, eps);
+    const attended = attention(linear(normed, qkv.weight, qkv.bias), heads);
+    return linear(attended, proj.weight, proj.bias, { residual: x });
+  },
+  kernel: attentionKernelBranch,
+};
+
+/** Bodies of `mlpResidual`. */
+export const mlpBranchBodies: Bodies<MlpBranch> = {
+  name: "mlpResidual",
+  composed(x, { norm, fc1, fc2 }) {
+    const normed = layerNorm(x, norm.weight, norm.bias, eps);
+    const hidden = linear(normed, fc1.weight, fc1.bias, { activation: "gelu" });
+    return linear(hidden, fc2.weight, fc2.bias, { residual: x });
+  },
+  kernel: mlpKernelBranch,
+};
+
+/**
+ * x + proj(attention(qkv(norm(x)))).
+ * @param x [N, T, D]
+ * @returns [N, T, D]
+ */
+export function attentionResidual(
+  x: tf.Tensor,
+  parameters: AttentionParameters,
+  options: BranchOptions = {},
+): tf.Tensor {
+  const [images, , width] = x.shape;
+  const { heads } = parameters;
+  const fits = width % heads === 0 && productKernelFits(width, width) && usesKernel(linearBodies) &&
+    attentionKernelFits({ images, heads, headWidth: width / heads }) &&
+    usesKernel(attentionBodies) && usesKernel(layerNormBodies);
+  const body = fits ? chooseBody(attentionBranchBodies) : attentionBranchBodies.composed;
+  return body(x, parameters, options);
+}
+
+/**
+ * x + fc2(gelu(fc1(norm(x)))).
+ * @param x [N, T, D]
+ * @returns [N, T, D]
+ */
+export function mlpResidual(x: tf.Tensor, parameters: MlpParameters, options: BranchOptions = {}): tf.Tensor {
+  const [hidden, width] = parameters.fc1.weight.shape as [number, number];
+  const fits = productKernelFits(width, hidden) && usesKernel(linearBodies) && usesKernel(layerNormBodies);
+  const body = fits ? chooseBody(mlpBranchBodies) : mlpBranchBodies.composed;
+  return body(x, parameters, options);
+}
+
+function attentionKernelBranch(...[x, parameters, options]: Parameters<AttentionBranch>): tf.Tensor {
+  const { norm, qkv, proj, heads } = parameters;
+  const [images, tokens, width] = x.shape;
+  const half = Boolean(options.halfScale);
+  const scale = options.halfScale ?? 1;
+  const sizes = { images, tokens, heads, headWidth: width / heads, lanes: cpuLanes() ?? 0 };
+  const inputs = [x, norm.weight, norm.bias, qkv.weight, qkv.bias, proj.weight, proj.bias];
+  return differentiable(inputs, () => {
+    const rows = asMatrix(x);
+    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, eps, { half });
+    const packed = product("NT", normed, qkv.weight, { bias: qkv.bias, half }).value;
+    const [attended, logTotal] = attentionKernel(packed, sizes);
+    const { value } = product("NT", asMatrix(attended), proj.weight, { bias: proj.bias, residual: rows });
+    return {
+      value: tf.reshape(value, x.shape),
+      saved: [rows, normed, statistics, packed, attended, logTotal],
+      gradients: (upstream, [rows, normed, statistics, packed, attended, logTotal]) => {
+        const dy = asMatrix(upstream);
+        const dProj = product("TN", dy, asMatrix(attended), { columnSums: true });
+        const dAttended = product("NN", dy, proj.weight, { half, scale }).value;
+        const dPacked = attentionKernelGradient(dAttended, packed, attended, logTotal, sizes);
+        const dQkv = product("TN", asMatrix(dPacked), normed, { columnSums: true, scale: 1 / scale });
+        const dNormed = product("NN", asMatrix(dPacked), qkv.weight, { scale: 1 / scale }).value;
+        const [dx, dGain, dBias] = layerNormKernelGradients(
+          dNormed,
+          rows as tf.Tensor2D,
+          norm.weight,
+          statistics,
+          { add: dy },
+        );
+        return [
+          tf.reshape(dx, x.shape),
+          dGain,
+          dBias,
+          dQkv.value,
+          dQkv.columnSums as tf.Tensor,
+          dProj.value,
+          dProj.columnSums as tf.Tensor,
+        ];
+      },
+    };
+  });
+}
+
+function mlpKernelBranch(...[x, { norm, fc1, fc2 }, options]: Parameters<MlpBranch>): tf.Tensor {
+  const half = Boolean(options.halfScale);
+  const scale = options.halfScale ?? 1;
+  const inputs = [x, norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias];
+  return differentiable(inputs, () => {
+    const rows = asMatrix(x);
+    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, eps, { half });
+    const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: true, half });
+    const activated = hidden.activated as tf.Tensor2D;
+    const { value } = product("NT", activated, fc2.weight, { bias: fc2.bias, residual: rows });
+    return {
+      value: tf.reshape(value, x.shape),
+      saved: [rows, normed, statistics, hidden.value, activated],
+      gradients: (upstream, [rows, normed, statistics, sum, activated]) => {
+        const dy = asMatrix(upstream);
+        const dFc2 = product("TN", dy, activated, { columnSums: true });
+        const dSum = product("NN", dy, fc2.weight, { slope: sum, half, scale }).value;
+        const dFc1 = product("TN", dSum, normed, { columnSums: true, scale: 1 / scale });
+        const dNormed = product("NN", dSum, fc1.weight, { scale: 1 / scale }).value;
+        const [dx, dGain, dBias] = layerNormKernelGradients(
+          dNormed,
+          rows as tf.Tensor2D,
+          norm.weight,
+          statistics,
+          { add: dy },
+        );
+        return [
+          tf.reshape(dx, x.shape),
+          dGain,
+          dBias,
+          dFc1.value,
+          dFc1.columnSums as tf.Tensor,
+          dFc2.value,
+          dFc2.columnSums as tf.Tensor,
+        ];
+      },
+    };
+  });
+}
