@@ -49,8 +49,8 @@ function openGpu(): OpenWebGpu {
   return gpu;
 }
 
-function bufferOf({ backend }: OpenWebGpu, tensor: tf.TensorInfo): GPUBuffer {
-  backend.uploadToGPU(tensor.dataId);
+function bufferOf({ backend, guard }: OpenWebGpu, tensor: tf.TensorInfo): GPUBuffer {
+  guard.allowLarge(() => backend.uploadToGPU(tensor.dataId));
   return backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer;
 }
 

@@ -30,6 +30,15 @@ export function formatBytes(bytes: number): string {
   return mebibytes < 1024 ? `${+mebibytes.toFixed(1)} MiB` : `${+(mebibytes / 1024).toFixed(2)} GiB`;
 }
 
+function refuseAbove(limit: number, bytes: number, what: "buffer" | "binding"): void {
+  if (bytes <= limit) return;
+  throw new DeviceError(
+    `A tensor of ${formatBytes(bytes)} exceeds this device's limit of ${
+      formatBytes(limit)
+    } for one ${what}; ${howToLower}`,
+  );
+}
+
 /** Watches one device and its buffer pool. */
 export class DeviceGuard {
   readonly #pool: BufferPool;
@@ -37,6 +46,10 @@ export class DeviceGuard {
   #failure: DeviceError | undefined;
   #closing = false;
   #peakBytes = 0;
+  /** Most bytes of a buffer. */
+  #largest: number;
+  /** Most bytes of a binding. */
+  readonly #largestBinding: number;
 
   /**
    * Puts the guard in front of the backend's buffer pool.
@@ -46,6 +59,9 @@ export class DeviceGuard {
   constructor(device: GPUDevice, backend: WebGPUBackend, submit: () => void, byteLimit = Infinity) {
     this.#device = device;
     this.#pool = backend.bufferManager as unknown as BufferPool;
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+    this.#largestBinding = Math.min(Number(maxBufferSize), Number(maxStorageBufferBindingSize));
+    this.#largest = this.#largestBinding;
     this.#guardPool(byteLimit, submit);
     device.addEventListener(
       "uncapturederror",
@@ -64,18 +80,10 @@ export class DeviceGuard {
 
   #guardPool(byteLimit: number, submit: () => void): void {
     const pool = this.#pool;
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
-    const cap = Math.min(Number(maxBufferSize), Number(maxStorageBufferBindingSize));
     const acquire = pool.acquireBuffer.bind(pool);
     pool.acquireBuffer = (size, usage, mappedAtCreation, reuse) => {
       this.check();
-      if (size > cap) {
-        throw new DeviceError(
-          `A tensor of ${formatBytes(size)} exceeds this device's limit of ${
-            formatBytes(cap)
-          } for one buffer; ${howToLower}`,
-        );
-      }
+      refuseAbove(this.#largest, size, "buffer");
       const spare = () => reuse !== false && (pool.freeBuffers.get(`${size}_${usage}`)?.length ?? 0) > 0;
       const tooMuch = () => !spare() && pool.numBytesAllocated + size > byteLimit;
       if (tooMuch()) submit();
@@ -91,6 +99,22 @@ export class DeviceGuard {
       this.#peakBytes = Math.max(this.#peakBytes, pool.numBytesAllocated);
       return buffer;
     };
+  }
+
+  /** Runs `work`, in which buffers may be larger than one binding: those that kernels bind in parts only. */
+  allowLarge<Result>(work: () => Result): Result {
+    const before = this.#largest;
+    this.#largest = Number(this.#device.limits.maxBufferSize);
+    try {
+      return work();
+    } finally {
+      this.#largest = before;
+    }
+  }
+
+  /** Throws `DeviceError` where a binding is larger than the device's. */
+  checkBinding(bytes: number): void {
+    refuseAbove(this.#largestBinding, bytes, "binding");
   }
 
   #onError(error: GPUError): void {

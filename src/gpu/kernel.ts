@@ -102,10 +102,7 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   const outputs = (run.outputs ?? []).map((shape) => makeOutput(backend, shape));
   const bindings: (tf.TensorInfo | Operand)[] = [...run.inputs, ...outputs, ...(run.inPlace ?? [])];
   const tensors = bindings.map((binding) => "tensor" in binding ? binding.tensor : binding);
-  const buffers = tensors.map((tensor) => {
-    backend.uploadToGPU(tensor.dataId);
-    return backend.tensorMap.get(tensor.dataId).resource as unknown as GPUBuffer;
-  });
+  const buffers = bindings.map((binding) => bufferOf(gpu, binding));
   const tail = run.uniformTail ? tailOf(backend, run.uniformTail) : null;
   const uniform = run.uniform ? makeUniform(backend, run.uniform, tail?.size) : null;
   for (const binding of run.inPlace ?? []) {
@@ -144,6 +141,30 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
 function commandEncoder(internals: BackendInternals): GPUCommandEncoder {
   if (!internals.commandEncoder) throw new Error("tfjs made no command encoder");
   return internals.commandEncoder;
+}
+
+/** The buffer of what is bound. Only one that is bound in parts, or copied into a texture, may be larger than a binding. */
+function bufferOf({ backend, guard }: OpenWebGpu, binding: tf.TensorInfo | Operand): GPUBuffer {
+  const { dataId } = "tensor" in binding ? binding.tensor : binding;
+  const upload = () => backend.uploadToGPU(dataId);
+  const inParts = "tensor" in binding && (binding.texture || binding.count !== undefined);
+  if (inParts) guard.allowLarge(upload);
+  else upload();
+  const buffer = backend.tensorMap.get(dataId).resource as unknown as GPUBuffer;
+  if (!inParts) guard.checkBinding(buffer.size);
+  return buffer;
+}
+
+/**
+ * Makes a tensor for a kernel to fill, in place. It may be larger than a binding, and is then bound in parts.
+ * @throws {DeviceError} when it exceeds the device's largest buffer, or the device has failed.
+ */
+export function allocateOutput(shape: OutputShape): tf.Tensor {
+  const gpu = currentWebGpu();
+  if (!gpu) throw new Error("Outputs of kernels need the WebGPU backend");
+  const info = makeOutput(gpu.backend, shape);
+  gpu.guard.allowLarge(() => gpu.backend.uploadToGPU(info.dataId));
+  return tf.engine().makeTensorFromTensorInfo(info);
 }
 
 /** Makes a tensor; its buffer comes with its first use. A half-precision one has two bytes per value. */

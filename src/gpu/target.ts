@@ -24,6 +24,8 @@ export interface Target {
   readonly workgroupBytes: number;
   /** Most threads of a workgroup. */
   readonly threads: number;
+  /** Most bytes of a binding. */
+  readonly bindingBytes: number;
 }
 
 /** Sizes of subgroup that kernels are generated for. */
@@ -40,15 +42,24 @@ export function kernelTarget(): Target | null {
   const [smallest, largest] = adapter.subgroupSizes;
   const fixed = adapter.features.includes("subgroups") && smallest === largest;
   const lanes = fixed && supportedLanes.includes(smallest) ? smallest : 1;
-  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = adapter.limits;
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup, maxStorageBufferBindingSize } =
+    adapter.limits;
   return {
     family: adapter.software && supportedCpuLanes.includes(lanes) ? "lanes" : "tiles",
     lanes,
     half: adapter.features.includes("shader-f16"),
     workgroupBytes: maxComputeWorkgroupStorageSize,
     threads: maxComputeInvocationsPerWorkgroup,
+    bindingBytes: maxStorageBufferBindingSize,
     ...override,
   };
+}
+
+/** The same where kernels are about to run. Throws an `Error` where there is no WebGPU device. */
+export function requiredTarget(): Target {
+  const target = kernelTarget();
+  if (target === null) throw new Error("Kernels need the WebGPU backend");
+  return target;
 }
 
 /** Lanes of a subgroup where kernels are written for lanes, else null. */

@@ -14,8 +14,9 @@ export async function readTensor(tensor: tf.Tensor): Promise<Float32Array> {
   const gpu = currentWebGpu();
   const entry = gpu?.backend.tensorMap.get(tensor.dataId as object);
   if (gpu && entry && !entry.values && entry.resource) {
-    const bytes = await gpu.backend.getBufferData(
-      entry.resource as Parameters<typeof gpu.backend.getBufferData>[0],
+    const { resource } = entry;
+    const bytes = await gpu.guard.allowLarge(() =>
+      gpu.backend.getBufferData(resource as Parameters<typeof gpu.backend.getBufferData>[0])
     );
     gpu.guard.check();
     if (isHalf(tensor)) return decodeHalves(new Uint16Array(bytes as ArrayBuffer).subarray(0, tensor.size));

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { DeviceError, formatBytes } from "../../src/gpu/guards.ts";
-import { launch } from "../../src/gpu/kernel.ts";
+import { allocateOutput, launch } from "../../src/gpu/kernel.ts";
 import { openRuntime, type Runtime } from "../../src/gpu/runtime.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 
@@ -24,6 +24,30 @@ Deno.test("a tensor over the device's limit is an error that says how large and 
   );
   assertEquals((await readTensor(tf.add(tf.fill([4], 1), 1)))[0], 2); // the device is still good
   runtime.check();
+  await runtime.close();
+});
+
+Deno.test("a tensor for kernels may exceed a binding, where it is bound in parts, but not the largest buffer", async () => {
+  const runtime = await freshRuntime();
+  const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = runtime.adapter?.limits ?? {};
+  if (maxBufferSize > maxStorageBufferBindingSize) {
+    const size = maxStorageBufferBindingSize / 4 + 64;
+    const large = allocateOutput([size]);
+    const source = {
+      name: "test_ones",
+      code: () =>
+        `@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) i: u32) { x[i] = 1.0; }`,
+    };
+    const last = { tensor: large, texture: false, first: size - 64, count: 64 };
+    launch(source, { inputs: [], inPlace: [last], workgroups: [1] });
+    assertEquals((await readTensor(large)).subarray(size - 65), Float32Array.from([0, ...Array(64).fill(1)]));
+    const whole = () => launch(source, { inputs: [], inPlace: [large], workgroups: [1] });
+    assertThrows(whole, DeviceError, "for one binding; lower optim.batch_size");
+  }
+  assertThrows(() => allocateOutput([maxBufferSize / 4 + 64]), DeviceError, "for one buffer; lower");
+  await runtime.settle();
   await runtime.close();
 });
 
