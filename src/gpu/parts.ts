@@ -2,8 +2,7 @@
 import type { tf } from "../deps/tfjs.ts";
 import type { Operand } from "./kernel.ts";
 import { operandOf } from "./operand.ts";
-import { currentWebGpu } from "./runtime.ts";
-import { kernelTarget } from "./target.ts";
+import { requiredTarget } from "./target.ts";
 
 /** A run of values of a tensor. */
 export interface Part {
@@ -19,19 +18,11 @@ export interface Part {
  */
 const lanesPart = 2 ** 20;
 
-/** Most bytes of a part in tests. */
-let testedBytes = Infinity;
-
 /** Parts of `size` single-precision values that kernels on the open device can bind, in order. */
 export function partsOf(size: number): Part[] {
-  const bytes = Math.min(
-    currentWebGpu()?.adapter.limits.maxStorageBufferBindingSize ?? Infinity,
-    testedBytes,
-  );
-  const largest = Math.min(
-    Math.floor(bytes / 256) * 64,
-    kernelTarget()?.family === "lanes" ? lanesPart : Infinity,
-  );
+  const { family, bindingBytes } = requiredTarget();
+  const bound = Math.floor(bindingBytes / 256) * 64;
+  const largest = family === "lanes" ? Math.min(bound, lanesPart) : bound;
   const parts: Part[] = [];
   for (let first = 0; first < size; first += largest) {
     parts.push({ first, count: Math.min(largest, size - first) });
@@ -42,15 +33,4 @@ export function partsOf(size: number): Part[] {
 /** A part as the device reads it fastest; as the buffer it is where the tensor's size is no multiple of four. */
 export function partOf(tensor: tf.Tensor, part: Part): Operand {
   return tensor.size % 4 === 0 ? operandOf(tensor, part) : { tensor, texture: false, ...part };
-}
-
-/** Runs `work` as on a device that binds no more than so many bytes: how tests reach tensors in parts. */
-export function withBindingLimit<Result>(bytes: number, work: () => Result): Result {
-  const before = testedBytes;
-  testedBytes = bytes;
-  try {
-    return work();
-  } finally {
-    testedBytes = before;
-  }
 }

@@ -1,8 +1,50 @@
 /** Into the decoder and out of it: putting mask tokens where patches were removed, and dropping the class token. */
 import { tf } from "../deps/tfjs.ts";
-import { takeRows } from "./gather_tokens.ts";
+import { bodyForWidth, takeRows } from "./gather_tokens.ts";
 import type { Masking } from "./masking.ts";
-import { differentiable } from "./operation.ts";
+import { type Bodies, differentiable } from "./operation.ts";
+import {
+  addPositionsKernel,
+  dropFirstGradient,
+  dropFirstKernel,
+  scatterTokensGradients,
+  scatterTokensKernel,
+} from "./token_kernels.ts";
+
+interface ScatterBody {
+  forward(tokens: tf.Tensor, maskToken: tf.Tensor, positions: tf.Tensor, restore: tf.Tensor2D): tf.Tensor;
+  /** Gradients of the tokens and the mask token. */
+  backward(
+    upstream: tf.Tensor,
+    kept: tf.Tensor2D,
+    mask: tf.Tensor,
+    maskShape: number[],
+  ): [tf.Tensor, tf.Tensor];
+}
+
+const scatterBodies: Bodies<ScatterBody> = {
+  name: "scatterTokens",
+  composed: {
+    forward(tokens, maskToken, positions, restore) {
+      const [images, known, width] = tokens.shape;
+      const removed = restore.shape[1] - known + 1;
+      const first = tf.slice(tokens, [0, 0, 0], [images, 1, width]);
+      const visible = tf.slice(tokens, [0, 1, 0], [images, known - 1, width]);
+      const fill = tf.add(tf.zeros([images, removed, width]), maskToken);
+      const placed = takeRows(removed === 0 ? visible : tf.concat([visible, fill], 1), restore);
+      return tf.add(tf.concat([first, placed], 1), positions);
+    },
+    backward(upstream, kept, mask, maskShape) {
+      const [images, places, width] = upstream.shape;
+      const dFirst = tf.slice(upstream, [0, 0, 0], [images, 1, width]);
+      const dPlaced = tf.slice(upstream, [0, 1, 0], [images, places - 1, width]);
+      const dVisible = takeRows(dPlaced, kept);
+      const dMask = tf.sum(tf.mul(dPlaced, tf.expandDims(mask, 2)), [0, 1]);
+      return [tf.concat([dFirst, dVisible], 1), tf.reshape(dMask, maskShape)];
+    },
+  },
+  kernel: { forward: scatterTokensKernel, backward: scatterTokensGradients },
+};
 
 /**
  * The decoder's input: encoded tokens back in their places, mask tokens in the others, positions added to all.
@@ -17,27 +59,21 @@ export function scatterTokens(
   positions: tf.Tensor,
   masking: Masking,
 ): tf.Tensor3D {
-  const { length, kept, idsKeep, idsRestore, mask } = masking;
-  const [images, , width] = tokens.shape;
-  const removed = length - kept;
-  return differentiable<tf.Tensor3D>([tokens, maskToken], () => {
-    const first = tf.slice(tokens, [0, 0, 0], [images, 1, width]);
-    const visible = tf.slice(tokens, [0, 1, 0], [images, kept, width]);
-    const fill = tf.add(tf.zeros([images, removed, width]), maskToken);
-    const placed = takeRows(removed === 0 ? visible : tf.concat([visible, fill], 1), idsRestore);
-    return {
-      value: tf.add(tf.concat([first, placed], 1), positions),
-      saved: [idsKeep, mask],
-      gradients: (upstream, [idsKeep, mask]) => {
-        const dFirst = tf.slice(upstream, [0, 0, 0], [images, 1, width]);
-        const dPlaced = tf.slice(upstream, [0, 1, 0], [images, length, width]);
-        const dVisible = takeRows(dPlaced, idsKeep as tf.Tensor2D);
-        const dMask = tf.sum(tf.mul(dPlaced, tf.expandDims(mask, 2)), [0, 1]);
-        return [tf.concat([dFirst, dVisible], 1), tf.reshape(dMask, maskToken.shape)];
-      },
-    };
-  });
+  const { idsKeep, idsRestore, mask } = masking;
+  const body = bodyForWidth(scatterBodies, tokens.shape[2] as number);
+  return differentiable<tf.Tensor3D>([tokens, maskToken], () => ({
+    value: body.forward(tokens, maskToken, positions, idsRestore),
+    saved: [idsKeep, mask],
+    gradients: (upstream, [kept, mask]) =>
+      body.backward(upstream, kept as tf.Tensor2D, mask, maskToken.shape),
+  }));
 }
+
+const addPositionsBodies: Bodies<(tokens: tf.Tensor, positions: tf.Tensor) => tf.Tensor> = {
+  name: "addPositions",
+  composed: tf.add,
+  kernel: addPositionsKernel,
+};
 
 /**
  * Adds positions to every token.
@@ -45,19 +81,40 @@ export function scatterTokens(
  * @param positions [1, T, D] (fixed: gets no gradient)
  */
 export function addPositions(tokens: tf.Tensor, positions: tf.Tensor): tf.Tensor3D {
+  const body = bodyForWidth(addPositionsBodies, tokens.shape[2] as number);
   return differentiable<tf.Tensor3D>([tokens], () => ({
-    value: tf.add(tokens, positions),
+    value: body(tokens, positions),
     saved: [],
     gradients: (upstream) => [tf.clone(upstream)],
   }));
 }
 
+interface DropBody {
+  forward(tokens: tf.Tensor): tf.Tensor;
+  backward(upstream: tf.Tensor): tf.Tensor;
+}
+
+const dropBodies: Bodies<DropBody> = {
+  name: "dropClassToken",
+  composed: {
+    forward(tokens) {
+      const [images, places, width] = tokens.shape;
+      return tf.slice(tokens, [0, 1, 0], [images, places - 1, width]);
+    },
+    backward(upstream) {
+      const [images, , width] = upstream.shape;
+      return tf.concat([tf.zeros([images, 1, width]), upstream], 1);
+    },
+  },
+  kernel: { forward: dropFirstKernel, backward: dropFirstGradient },
+};
+
 /** Patch tokens without the class token: [N, 1 + L, D] → [N, L, D]. */
 export function dropClassToken(tokens: tf.Tensor): tf.Tensor3D {
-  const [images, count, width] = tokens.shape;
+  const body = bodyForWidth(dropBodies, tokens.shape[2] as number);
   return differentiable<tf.Tensor3D>([tokens], () => ({
-    value: tf.slice(tokens, [0, 1, 0], [images, count - 1, width]),
+    value: body.forward(tokens),
     saved: [],
-    gradients: (upstream) => [tf.concat([tf.zeros([images, 1, width]), upstream], 1)],
+    gradients: (upstream) => [body.backward(upstream)],
   }));
 }

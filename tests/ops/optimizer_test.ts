@@ -1,7 +1,8 @@
 /** The optimizer's kernels against their composed definitions, in one piece and in parts, for every family of kernels. */
 import { assert, assertEquals, assertThrows } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
-import { partsOf, withBindingLimit } from "../../src/gpu/parts.ts";
+import { partsOf } from "../../src/gpu/parts.ts";
+import { withTarget } from "../../src/gpu/target.ts";
 import { readTensor, readTensors } from "../../src/gpu/tensors.ts";
 import { accumulate } from "../../src/ops/accumulate.ts";
 import { type AdamWSegment, adamWUpdate } from "../../src/ops/adamw.ts";
@@ -16,8 +17,8 @@ import { testOnTargets } from "../support/targets.ts";
 /** One value, sizes that are no multiple of four, one that fills its last workgroup, and two of several parts. */
 const sizes = [1, 3, 64, 77, 256, 260, 1028, 1031];
 
-/** Bytes of a binding that make parts of 256 values. */
-const smallBinding = 1024;
+/** A device whose bindings hold 256 values. */
+const smallBindings = { bindingBytes: 1024 };
 
 function decided(proceed: 0 | 1): tf.Tensor {
   const control = new Float32Array(controlSize);
@@ -57,11 +58,9 @@ testOnTargets("adamWUpdate(): kernel equals composed, whole, in segments and in 
     for (const segments of [whole, segmentsOf(size)]) {
       for (const proceed of [1, 0] as const) {
         const expected = await withBody("composed", () => updated(size, segments, proceed));
-        const run = (bytes: number) =>
-          record(() =>
-            withBindingLimit(bytes, () => withBody("kernel", () => updated(size, segments, proceed)))
-          );
-        for (const actual of [await run(Infinity), await run(smallBinding)]) {
+        for (const changes of [{}, smallBindings]) {
+          const run = () => withBody("kernel", () => updated(size, segments, proceed));
+          const actual = await record(() => withTarget(changes, run));
           actual.forEach((values, i) =>
             assertRelative(values, expected[i], 2e-6, `${size} values, tensor ${i}`)
           );
@@ -94,9 +93,9 @@ testOnTargets(
     const tensors = [...sizes, 70_004].map((size, i) => randomTensor([size], 1 + i));
     const total = (partials: Float32Array) => partials.reduce((sum, value) => sum + value, 0);
     const expected = total(await readTensor(withBody("composed", () => partialSumsOfSquares(tensors))));
-    for (const bytes of [Infinity, smallBinding]) {
-      const partials = record(() => withBindingLimit(bytes, () => partialSumsOfSquares(tensors)));
-      assertRelative([total(await readTensor(partials))], [expected], 1e-6, `parts of ${bytes} bytes`);
+    for (const changes of [{}, smallBindings]) {
+      const partials = record(() => withTarget(changes, () => partialSumsOfSquares(tensors)));
+      assertRelative([total(await readTensor(partials))], [expected], 1e-6, JSON.stringify(changes));
     }
     const broken = record(() => partialSumsOfSquares([tf.tensor1d([1, NaN, 0, 0]), tf.ones([8])]));
     assert(Number.isNaN(total(await readTensor(broken))));
@@ -105,10 +104,10 @@ testOnTargets(
 
 testOnTargets("accumulate(): kernel equals composed, in parts as well, and adds in place", async (record) => {
   for (const size of sizes) {
-    for (const bytes of [Infinity, smallBinding]) {
+    for (const changes of [{}, smallBindings]) {
       const [sum, term] = [randomTensor([size], 1), randomTensor([size], 2)];
       const expected = await readTensor(tf.add(sum, term));
-      const result = record(() => withBindingLimit(bytes, () => accumulate(sum, term)));
+      const result = record(() => withTarget(changes, () => accumulate(sum, term)));
       assertEquals(result, sum);
       assert(term.isDisposed);
       assertEquals([...await readTensor(result)], [...expected], `${size} values`);
@@ -148,7 +147,7 @@ testOnBackends("packValues() and unpackValues() copy every value, with zeros bet
 
 testOnWebGpu("partsOf() covers every value, in parts that start where bindings may", () => {
   for (const size of [1, 256, 257, 1000]) {
-    const parts = withBindingLimit(smallBinding, () => partsOf(size));
+    const parts = withTarget(smallBindings, () => partsOf(size));
     let next = 0;
     for (const { first, count } of parts) {
       assertEquals(first, next);

@@ -6,10 +6,13 @@ import { linear } from "../../src/ops/linear.ts";
 import { layerNorm } from "../../src/ops/layer_norm.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { maskFromNoise } from "../../src/ops/masking.ts";
+import { withBody } from "../../src/ops/operation.ts";
 import { maskedPixelLoss } from "../../src/ops/pixel_loss.ts";
 import { addPositions, dropClassToken, scatterTokens } from "../../src/ops/scatter_tokens.ts";
-import { testOnBackends } from "../support/backends.ts";
+import { testOnBackends, testOnWebGpu } from "../support/backends.ts";
 import { assertRelative, numericGradients, randomTensor, valueAndGradients } from "../support/compare.ts";
+import { countDispatches } from "../support/dispatches.ts";
+import { testOnTargets } from "../support/targets.ts";
 import { Random } from "../../src/util/random.ts";
 
 /** Ragged sizes: 3 images, 7 patches of which 2 are kept, width 5. */
@@ -85,6 +88,60 @@ for (const [name, makeCase] of Object.entries(gradientCases)) {
     } else gradients.forEach((gradient) => assertEquals(gradient.every(Number.isFinite), true));
   });
 }
+
+// images, patches, width, ratio removed: none removed, one patch, sums in several pieces, pieces of more than 64 rows
+const tokenShapes = [[3, 7, 8, 0.7], [2, 5, 4, 0], [1, 1, 4, 0], [4, 70, 20, 0.75], [90, 190, 4, 0.5]];
+
+for (const [count, patches, wide, ratio] of tokenShapes) {
+  const shape = `${count} images, ${patches} patches, width ${wide}, ratio ${ratio}`;
+  testOnTargets(`token operations: kernels equal the composed ones, ${shape}`, async (record) => {
+    const own = maskFromNoise(new Random(1).uniformArray(count * patches), count, patches, ratio);
+    const { idsKeep, kept, mask } = own;
+    const positions = randomTensor([1, 1 + patches, wide], 3);
+    const token = randomTensor([1, 1, wide], 5);
+    const tokens = (length: number) => randomTensor([count, length, wide], 4);
+    const operations: Record<string, [(...x: tf.Tensor[]) => tf.Tensor, tf.Tensor[]]> = {
+      "assembleTokens, kept": [(x, cls) => assembleTokens(x, cls, positions, idsKeep), [tokens(kept), token]],
+      "assembleTokens, all": [(x, cls) => assembleTokens(x, cls, positions, null), [tokens(patches), token]],
+      replaceMasked: [(x, masked) => replaceMasked(x, masked, mask), [tokens(patches), token]],
+      scatterTokens: [(x, masked) => scatterTokens(x, masked, positions, own), [tokens(1 + kept), token]],
+      dropClassToken: [dropClassToken, [tokens(1 + patches)]],
+      addPositions: [(x) => addPositions(x, positions), [tokens(1 + patches)]],
+    };
+    for (const [name, [operation, inputs]] of Object.entries(operations)) {
+      const upstream = randomTensor(operation(...inputs).shape, 77);
+      const run = () => valueAndGradients(operation, inputs, upstream);
+      const composed = await withBody("composed", run);
+      const kernel = await record(() => withBody("kernel", run));
+      assertRelative(kernel.value, composed.value, 1e-6, `${name}: value`);
+      // Sums over all removed patches are made in another order.
+      composed.gradients.forEach((gradient, i) =>
+        assertRelative(kernel.gradients[i], gradient, 1e-5, `${name}: gradient ${i}`)
+      );
+    }
+    for (const sets of [1, count]) {
+      const rows = randomTensor([sets, patches, wide], 6);
+      const [composed, kernel] = (["composed", "kernel"] as const).map((body) =>
+        record(() => withBody(body, () => takeRows(rows, idsKeep)))
+      );
+      assertEquals(await readTensor(kernel), await readTensor(composed), `takeRows of ${sets}`);
+    }
+  });
+}
+
+testOnWebGpu("scatterTokens() gives the same bits twice, by one launch forward and two back", async () => {
+  const own = maskFromNoise(new Random(1).uniformArray(8 * 40), 8, 40, 0.7);
+  const inputs = [randomTensor([8, 1 + own.kept, 16], 4), randomTensor([1, 1, 16], 5)];
+  const positions = randomTensor([1, 41, 16], 3);
+  const upstream = randomTensor([8, 41, 16], 6);
+  const run = () =>
+    valueAndGradients((x, token) => scatterTokens(x, token, positions, own), inputs, upstream);
+  const first = await run();
+  let second: ReturnType<typeof run> | undefined;
+  // Forward; then forward again with its gradients, of which the mask token's takes a launch more.
+  assertEquals(countDispatches(() => second = run()), 4);
+  assertEquals(await second, first);
+});
 
 testOnBackends("maskedPixelLoss() is NaN when nothing is removed, as the official code's", async () => {
   const loss = maskedPixelLoss(tf.ones([1, 2, 3]), tf.ones([1, 2, 3]), tf.zeros([1, 2]), false);
