@@ -1,15 +1,14 @@
 /** Matrix products with what surrounds them in a linear layer, by the kernel that suits the device. */
 import type { tf } from "../deps/tfjs.ts";
-import { type KernelSource, launch } from "../gpu/kernel.ts";
-import { operandOf, storageOf } from "../gpu/operand.ts";
-import { kernelTarget, type Target } from "../gpu/target.ts";
-import { type LanesPlan, lanesSource, lanesTile } from "./matmul_lanes.ts";
-import { tilesSource } from "./matmul_tiles.ts";
-import { type ProductForm, type ProductSizes, type ProductVariant, sizesUniform } from "./product_form.ts";
-import { tilesCandidates, type TilesPlan } from "./tiles_plan.ts";
-
-/** How a product is dealt out on the device. */
-export type ProductPlan = LanesPlan | TilesPlan;
+import { isHalf } from "../gpu/half.ts";
+import { allocateOutput, type Operand } from "../gpu/kernel.ts";
+import { operandOf } from "../gpu/operand.ts";
+import { currentWebGpu } from "../gpu/runtime.ts";
+import { kernelTarget, requiredTarget } from "../gpu/target.ts";
+import { texelsPerRow } from "../gpu/textures.ts";
+import { type ProductBlock, productBlocks, type Rows } from "./product_blocks.ts";
+import type { ProductForm, ProductSizes } from "./product_form.ts";
+import { launchProduct, planFor, type ProductLaunch, type ProductPlan } from "./product_launch.ts";
 
 /** What to do besides multiplying. */
 export interface ProductExtras {
@@ -44,11 +43,11 @@ export interface ProductResult {
   readonly columnSums?: tf.Tensor1D;
 }
 
-function sizesOf(form: ProductForm, a: tf.Tensor, b: tf.Tensor): ProductSizes {
+function sizesOf(form: ProductForm, a: tf.Tensor, b: tf.Tensor, scale?: number): ProductSizes {
   const [aColumns, bColumns] = [a.shape[1] as number, b.shape[1] as number];
   const [m, k] = form === "TN" ? [aColumns, a.shape[0]] : [a.shape[0], aColumns];
   const n = form === "NT" ? b.shape[0] : bColumns;
-  return { m, n, k, strides: [aColumns, bColumns, n], columns: [0, 0, 0] };
+  return { m, n, k, strides: [aColumns, bColumns, n], columns: [0, 0, 0], scale };
 }
 
 /**
@@ -59,41 +58,12 @@ export function productKernelFits(inputs: number, outputs: number): boolean {
   return kernelTarget() !== null && inputs % 4 === 0 && outputs % 4 === 0;
 }
 
-/** The plans worth trying on a software adapter, the one to take without measuring first. */
-export function lanesCandidates(
-  form: ProductForm,
-  _sizes: Pick<ProductSizes, "m" | "n" | "k">,
-  lanes: number,
-): LanesPlan[] {
-  const rows = form === "TN" ? 4 * lanes : Math.max(32, 4 * lanes);
-  return [{ family: "lanes", lanes, rows, groups: Math.max(1, 16 / lanes), kStep: 8 }];
-}
-
-/** The plans worth trying for a product on the target, the one to take without measuring first. */
-export function productCandidates(
-  form: ProductForm,
-  sizes: Pick<ProductSizes, "m" | "n" | "k">,
-  target: Target,
-): ProductPlan[] {
-  return target.family === "lanes"
-    ? lanesCandidates(form, sizes, target.lanes)
-    : tilesCandidates(form, sizes, target);
-}
-
-function sourceOf(variant: ProductVariant, plan: ProductPlan): KernelSource {
-  return plan.family === "lanes" ? lanesSource(variant, plan) : tilesSource(variant, plan);
-}
-
-function workgroupsOf({ m, n }: ProductSizes, plan: ProductPlan): [number, number] {
-  const [rows, columns] = plan.family === "lanes" ? lanesTile(plan) : [plan.rows, plan.columns];
-  return [Math.ceil(m / rows), Math.ceil(n / columns)];
-}
-
 /**
- * Records a product: NN is A·B, NT is A·Bᵀ, TN is Aᵀ·B.
+ * Records a product: NN is A·B, NT is A·Bᵀ, TN is Aᵀ·B. What exceeds the device's bindings is made in blocks.
  * @param a [m, k], or [k, m] for TN
  * @param b [k, n], or [n, k] for NT
  * @param plan the device's own by default
+ * @throws {DeviceError} when the result does not fit into a buffer, or a few rows of a matrix not into a binding
  */
 export function product(
   form: ProductForm,
@@ -102,49 +72,104 @@ export function product(
   extras: ProductExtras = {},
   plan?: ProductPlan,
 ): ProductResult {
-  const target = kernelTarget();
-  if (!target) throw new Error("Products by our kernels need the WebGPU backend");
-  const sizes = sizesOf(form, a, b);
-  const { bias, residual, slope, gelu = false, half = false, into } = extras;
+  const sizes = sizesOf(form, a, b, extras.scale);
+  const results = resultsOf(sizes, extras);
+  const blocks = productBlocks(form, sizes, {
+    bindingBytes: bytesPerOperand(),
+    bytesPerValue: [isHalf(a) ? 2 : 4, isHalf(b) ? 2 : 4, 4],
+  });
+  const partial = results.half && blocks[0].k.length > 1 ? allocateOutput([sizes.m, sizes.n]) : null;
+  const launches = blocks.flatMap((block) =>
+    launchesOf(form, [a, b], sizes, block, extras, { ...results, partial })
+  );
+  for (const run of launches) launchProduct(run, plan ??= planFor(run));
+  partial?.dispose();
+  const { value, activated, columnSums } = results;
+  return {
+    value: value as tf.Tensor2D,
+    activated: activated as tf.Tensor2D | undefined,
+    columnSums: columnSums as tf.Tensor1D | undefined,
+  };
+}
+
+/** What a product writes. */
+interface Results {
+  readonly value: tf.Tensor;
+  readonly activated?: tf.Tensor;
+  readonly columnSums?: tf.Tensor;
+  readonly half: boolean;
+}
+
+function resultsOf({ m, n }: ProductSizes, { gelu, columnSums, half = false, into }: ProductExtras): Results {
   if (into && (gelu || half)) {
     throw new Error("A product is added to a tensor without GELU and in single precision");
   }
-  const columnSums = into ? into.columnSums !== undefined : extras.columnSums ?? false;
-  const operands = [a, b].map((x) => operandOf(x));
-  const added = {
-    bias: bias && operandOf(bias),
-    residual: residual && operandOf(residual),
-    slope: slope && operandOf(slope),
-  };
-  const variant: ProductVariant = {
-    form,
-    a: storageOf(operands[0]),
-    b: storageOf(operands[1]),
-    bias: added.bias && storageOf(added.bias),
-    residual: added.residual && storageOf(added.residual),
-    slope: added.slope && storageOf(added.slope),
-    gelu,
-    half,
-    accumulate: into !== undefined,
-    columnSums,
-  };
-  const shape = half ? { half: [sizes.m, sizes.n] } : [sizes.m, sizes.n];
-  const chosen = plan ?? productCandidates(form, sizes, target)[0];
-  const inPlace = into ? [into.value, ...(into.columnSums ? [into.columnSums] : [])] : [];
-  const made = launch(sourceOf(variant, chosen), {
-    inputs: [
-      ...operands,
-      ...[added.bias, added.residual, added.slope].filter((extra) => extra !== undefined),
-    ],
-    outputs: into ? [] : [shape, ...(gelu ? [shape] : []), ...(columnSums ? [[sizes.m]] : [])],
-    inPlace,
-    uniform: sizesUniform({ ...sizes, scale: extras.scale }),
-    workgroups: workgroupsOf(sizes, chosen),
-  });
-  const [value, ...others] = [...inPlace, ...made];
+  if (into) return { ...into, half };
+  const shape = half ? { half: [m, n] } : [m, n];
   return {
-    value: value as tf.Tensor2D,
-    activated: gelu ? others.shift() as tf.Tensor2D : undefined,
-    columnSums: columnSums ? others.shift() as tf.Tensor1D : undefined,
+    value: allocateOutput(shape),
+    activated: gelu ? allocateOutput(shape) : undefined,
+    columnSums: columnSums ? allocateOutput([m]) : undefined,
+    half,
   };
+}
+
+/** Bytes of an operand that kernels can read at once: a binding or, where they are copied there, a texture. */
+function bytesPerOperand(): number {
+  const { family, bindingBytes } = requiredTarget();
+  const side = currentWebGpu()?.adapter.limits.maxTextureDimension2D ?? 0;
+  return family === "lanes" ? Math.min(bindingBytes, 8 * texelsPerRow * side) : bindingBytes;
+}
+
+/**
+ * The launches of one block: one for each range of terms. The first adds the residual; bias, slope and GELU are the last
+ * one's. A result in half precision cannot be added to: its sums grow in `partial`, which the last launch adds.
+ */
+function launchesOf(
+  form: ProductForm,
+  [a, b]: readonly [tf.Tensor, tf.Tensor],
+  sizes: ProductSizes,
+  { m, n, k: ranges }: ProductBlock,
+  { bias, residual, slope, into }: ProductExtras,
+  { value, activated, columnSums, partial }: Results & { readonly partial: tf.Tensor | null },
+): ProductLaunch[] {
+  if (partial && columnSums) {
+    throw new Error("Column sums of a product in parts go with single precision only");
+  }
+  const { strides } = sizes;
+  const ofC = (tensor: tf.Tensor) => written(rowsOf(tensor, sizes.n, m));
+  return ranges.map((k, i): ProductLaunch => {
+    const [first, last] = [i === 0, i === ranges.length - 1];
+    const added = last && partial ? partial : first ? residual : undefined;
+    return {
+      form,
+      sizes: {
+        ...sizes,
+        m: m.count,
+        n: n.count,
+        k: k.count,
+        columns: [form === "TN" ? m.first : k.first, form === "NT" ? k.first : n.first, n.first],
+      },
+      a: rowsOf(a, strides[0], form === "TN" ? k : m),
+      b: rowsOf(b, strides[1], form === "NT" ? n : k),
+      bias: bias && last ? operandOf(bias) : undefined,
+      residual: added && rowsOf(added, sizes.n, m),
+      slope: slope && last ? rowsOf(slope, sizes.n, m) : undefined,
+      value: ofC(partial && !last ? partial : value),
+      activated: activated && last ? ofC(activated) : undefined,
+      columnSums,
+      accumulate: into !== undefined || !first && !(partial && last),
+    };
+  });
+}
+
+/** Some rows of a matrix as an operand. */
+function rowsOf(tensor: tf.Tensor, width: number, { first, count }: Rows): Operand {
+  const whole = count * width === tensor.size;
+  return operandOf(tensor, whole ? undefined : { first: first * width, count: count * width });
+}
+
+/** The same as a buffer, for a kernel to write. */
+function written(operand: Operand): Operand {
+  return { ...operand, texture: false };
 }

@@ -1,0 +1,120 @@
+/**
+ * What was measured on this machine's devices, kept from run to run: one JSON file per user, by adapter. It is read and
+ * written only where that is permitted already, and nothing depends on it: what cannot be read is measured anew.
+ */
+import { directoryOf, joinPath, writeFileAtomic } from "../util/files.ts";
+import type { AdapterReport } from "./adapter.ts";
+
+/** Version of our kernels: raised when a change to them or to their plans makes what was measured worthless. */
+export const kernelVersion = 1;
+
+/** What is known of an adapter: values that JSON can hold, by section (`plans`, `self_test`) and key. */
+export type AdapterCache = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+interface CacheFile {
+  readonly version: number;
+  readonly adapters: Readonly<Record<string, AdapterCache>>;
+}
+
+const empty: CacheFile = { version: kernelVersion, adapters: {} };
+
+let inUse = true;
+
+/** Turns the cache of this process off or on; turned off, it is neither read nor written. */
+export function useCache(use: boolean): void {
+  inUse = use;
+}
+
+/** The file of the user that runs this process; null where the environment tells none or may not be read. */
+export function cachePath(): string | null {
+  const folder = Deno.build.os === "windows"
+    ? environment("LOCALAPPDATA")
+    : absolute(environment("XDG_CACHE_HOME")) ?? homeCache(environment("HOME"));
+  return folder ? joinPath(folder, "mae", "tuner.json") : null;
+}
+
+function environment(variable: string): string | null {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) || null : null;
+}
+
+function absolute(path: string | null): string | null {
+  return path?.startsWith("/") ? path : null; // a relative one is to be ignored, says the standard
+}
+
+function homeCache(home: string | null): string | null {
+  return home && joinPath(home, ".cache");
+}
+
+/** What is known of an adapter; empty where nothing is, or the file is damaged, of another version or out of reach. */
+export async function readAdapterCache(
+  adapter: AdapterReport,
+  path: string | null = cachePath(),
+): Promise<AdapterCache> {
+  if (!inUse || path === null) return {};
+  return (await readCache(path)).adapters[adapterKey(adapter)] ?? {};
+}
+
+/**
+ * Adds entries to a section of what is known of an adapter, over those of the same keys. Writers at the same time never
+ * damage the file; the later one may undo what the earlier one added.
+ * @returns whether the file was written; a file that may or can not be is no error
+ */
+export async function writeAdapterCache(
+  adapter: AdapterReport,
+  section: string,
+  entries: Readonly<Record<string, unknown>>,
+  path: string | null = cachePath(),
+): Promise<boolean> {
+  if (!inUse || path === null || !permitted("write", directoryOf(path))) return false;
+  const { adapters } = await readCache(path);
+  const key = adapterKey(adapter);
+  const known = adapters[key] ?? {};
+  const changed = { ...known, [section]: { ...known[section], ...entries } };
+  const file: CacheFile = { version: kernelVersion, adapters: { ...adapters, [key]: changed } };
+  try {
+    await Deno.mkdir(directoryOf(path), { recursive: true });
+    await writeFileAtomic(path, `${JSON.stringify(file, null, 1)}\n`);
+    return true;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return false;
+  }
+}
+
+/** Everything that what was measured depends on, but for the kernels' version. */
+function adapterKey({ vendor, architecture, description, features, subgroupSizes }: AdapterReport): string {
+  return JSON.stringify([vendor, architecture, description, features, subgroupSizes]);
+}
+
+async function readCache(path: string): Promise<CacheFile> {
+  if (!permitted("read", path)) return empty;
+  try {
+    const file: unknown = JSON.parse(await Deno.readTextFile(path));
+    return isCacheFile(file) ? file : empty;
+  } catch (error) {
+    if (error instanceof SyntaxError || isRefusal(error)) return empty;
+    throw error;
+  }
+}
+
+function isCacheFile(file: unknown): file is CacheFile {
+  if (!isRecord(file) || file.version !== kernelVersion || !isRecord(file.adapters)) return false;
+  return Object.values(file.adapters).every((sections) =>
+    isRecord(sections) && Object.values(sections).every(isRecord)
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Without asking the user. */
+function permitted(name: "read" | "write", path: string): boolean {
+  return Deno.permissions.querySync({ name, path }).state === "granted";
+}
+
+/** Whether the file system says that it has no such file, or no room or right for it. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Deno.errors.NotCapable || error instanceof Error && "code" in error;
+}
