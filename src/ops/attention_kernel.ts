@@ -1,46 +1,81 @@
-/** Launching the attention kernels of `attention_wgsl.ts`. */
+/** Attention by the kernels of the family that suits the device: `attention_lanes.ts` or `attention_tiles.ts`. */
 import type { tf } from "../deps/tfjs.ts";
-import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
+import { isHalf } from "../gpu/half.ts";
+import { coverThreads, type KernelSource, launch, type Operand, type OutputShape } from "../gpu/kernel.ts";
 import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
-import { alongCode, type AttentionShape, forwardCode, gradientCode, planOf } from "./attention_wgsl.ts";
+import { requiredTarget, type Target } from "../gpu/target.ts";
+import { tileRows } from "./attention_blocks.ts";
+import { lanesAlong, lanesForward, lanesGradient, type LanesShape, planOf } from "./attention_lanes.ts";
+import type { AttentionShape, AttentionStorages } from "./attention_shape.ts";
+import { tilesForward, tilesKeyGradient, tilesQueryGradient } from "./attention_tiles.ts";
 
-/** A kernel whose name tells everything that its code depends on. */
-function sourceOf(
-  kind: string,
-  shape: AttentionShape,
-  storages: readonly Storage[],
-  code: () => string,
-): KernelSource {
-  const { heads, headWidth, lanes } = shape;
-  return {
-    name: ["attention", kind, ...storages, heads, headWidth, lanes, planOf(shape).stream].join("_"),
-    code,
-  };
-}
-
-function workgroupsOf(shape: AttentionShape): [number, number, number] {
-  return [Math.ceil(shape.tokens / planOf(shape).rows), shape.heads, shape.images];
-}
+export type { AttentionShape } from "./attention_shape.ts";
 
 /** Whether the kernels can run: heads of whole quads, and grids within the limits of a dispatch. */
-export function attentionKernelFits({ images, heads, headWidth }: Omit<AttentionShape, "lanes">): boolean {
+export function attentionKernelFits({ images, heads, headWidth }: Omit<AttentionShape, "tokens">): boolean {
   return headWidth % 4 === 0 && images <= 65535 && heads <= 65535;
 }
 
-/** Attended values [N, T, h·d], and log Σ exp of the scores of every image, head and token. */
+/** A kernel whose name tells everything that its code depends on. */
+function sourceOf(kind: string, details: readonly unknown[], code: () => string): KernelSource {
+  return { name: ["attention", kind, ...details].join("_"), code };
+}
+
+/** Whether a result is in half precision is the packed product's affair. */
+function outputLike(packed: tf.Tensor, shape: number[]): OutputShape {
+  return isHalf(packed) ? { half: shape } : shape;
+}
+
+/** One workgroup for every so many rows of every head. */
+function workgroupsFor({ images, tokens, heads }: AttentionShape, rows: number): [number, number, number] {
+  return [Math.ceil(tokens / rows), heads, images];
+}
+
+/**
+ * Attended values, and log Σ exp of the scores of every image, head and token.
+ * @param packed [N · T, 3 · h · d] in any rank, in single or half precision
+ * @returns [N, T, h · d] in the precision of `packed`, and [N · h · T]
+ */
 export function attentionKernel(packed: tf.Tensor, shape: AttentionShape): tf.Tensor[] {
   const { images, tokens, heads, headWidth } = shape;
   const operand = operandOf(packed);
-  const storage = storageOf(operand);
-  return launch(sourceOf("forward", shape, [storage], () => forwardCode(shape, storage)), {
+  const { source, rows } = forwardSource(shape, storageOf(operand), requiredTarget());
+  return launch(source, {
     inputs: [operand],
-    outputs: [[images, tokens, heads * headWidth], [images * heads * tokens]],
+    outputs: [outputLike(packed, [images, tokens, heads * headWidth]), [images * heads * tokens]],
     uniform: new Uint32Array([tokens, 0, 0, 0]).buffer,
-    workgroups: workgroupsOf(shape),
+    workgroups: workgroupsFor(shape, rows),
   });
 }
 
-/** Gradient of the packed product. */
+function forwardSource(
+  shape: AttentionShape,
+  packed: Storage,
+  { family, lanes, workgroupBytes }: Target,
+): { source: KernelSource; rows: number } {
+  const { heads, headWidth } = shape;
+  if (family === "tiles") {
+    const details = [family, packed, heads, headWidth, workgroupBytes];
+    return {
+      source: sourceOf("forward", details, () => tilesForward(shape, { packed }, workgroupBytes)),
+      rows: tileRows,
+    };
+  }
+  const onLanes = { ...shape, lanes };
+  const { rows, stream } = planOf(onLanes);
+  const details = [family, packed, heads, headWidth, lanes, stream];
+  return { source: sourceOf("forward", details, () => lanesForward(onLanes, packed)), rows };
+}
+
+/** What the way back reads. */
+interface BackwardOperands {
+  readonly packed: Operand;
+  readonly upstream: Operand;
+  readonly attended: Operand;
+  readonly logTotal: tf.Tensor;
+}
+
+/** Gradient of the packed product, in its precision and shape; `upstream` may be in single or half. */
 export function attentionKernelGradient(
   upstream: tf.Tensor,
   packed: tf.Tensor,
@@ -48,27 +83,76 @@ export function attentionKernelGradient(
   logTotal: tf.Tensor,
   shape: AttentionShape,
 ): tf.Tensor {
-  const { images, tokens, heads } = shape;
+  const { family, lanes, workgroupBytes } = requiredTarget();
+  const operands: BackwardOperands = {
+    packed: operandOf(packed),
+    upstream: operandOf(upstream),
+    attended: operandOf(attended),
+    logTotal,
+  };
+  const storages: AttentionStorages = {
+    packed: storageOf(operands.packed),
+    upstream: storageOf(operands.upstream),
+    attended: storageOf(operands.attended),
+  };
+  return family === "lanes"
+    ? lanesBackward(operands, storages, { ...shape, lanes })
+    : tilesBackward(operands, storages, shape, workgroupBytes);
+}
+
+function lanesBackward(
+  { packed, upstream, attended, logTotal }: BackwardOperands,
+  storages: AttentionStorages,
+  shape: LanesShape,
+): tf.Tensor {
+  const { images, tokens, heads, headWidth, lanes } = shape;
+  const { rows, stream } = planOf(shape);
   const statistics = images * heads * tokens;
   const [x, y] = coverThreads(statistics, 64);
   const uniform = new Uint32Array([tokens, statistics, x * 64, 0]).buffer;
-  const inputs = [operandOf(packed), operandOf(upstream), operandOf(attended)];
-  const storages = [storageOf(inputs[0]), storageOf(inputs[1]), storageOf(inputs[2])] as const;
-  const ends = [storages[1], storages[2]] as const;
-  const [along] = launch(sourceOf("along", shape, ends, () => alongCode(shape, ends)), {
-    inputs: [inputs[1], inputs[2]],
+  const details = ["lanes", ...Object.values(storages), heads, headWidth, lanes, stream];
+  const [along] = launch(sourceOf("along", details, () => lanesAlong(shape, storages)), {
+    inputs: [upstream, attended],
     outputs: [[statistics]],
     uniform,
     workgroups: [x, y],
   });
-  const source = (of: "query" | "key") =>
-    sourceOf(of, shape, storages, () => gradientCode(shape, of, storages));
+  const source = (of: "query" | "key") => sourceOf(of, details, () => lanesGradient(shape, of, storages));
   const common = {
-    inputs: [inputs[0], inputs[1], logTotal, along],
+    inputs: [packed, upstream, logTotal, along],
     uniform,
-    workgroups: workgroupsOf(shape),
+    workgroups: workgroupsFor(shape, rows),
   };
-  const [gradient] = launch(source("query"), { ...common, outputs: [packed.shape] });
+  const outputs = [outputLike(packed.tensor, packed.tensor.shape)];
+  const [gradient] = launch(source("query"), { ...common, outputs });
   launch(source("key"), { ...common, inPlace: [gradient] });
+  return gradient;
+}
+
+function tilesBackward(
+  { packed, upstream, attended, logTotal }: BackwardOperands,
+  storages: AttentionStorages,
+  shape: AttentionShape,
+  bytes: number,
+): tf.Tensor {
+  const { images, tokens, heads, headWidth } = shape;
+  const common = {
+    uniform: new Uint32Array([tokens, 0, 0, 0]).buffer,
+    workgroups: workgroupsFor(shape, tileRows),
+  };
+  const details = ["tiles", ...Object.values(storages), heads, headWidth, bytes];
+  const [gradient, along] = launch(
+    sourceOf("query", details, () => tilesQueryGradient(shape, storages, bytes)),
+    {
+      ...common,
+      inputs: [packed, upstream, attended, logTotal],
+      outputs: [outputLike(packed.tensor, packed.tensor.shape), [images * heads * tokens]],
+    },
+  );
+  launch(sourceOf("key", details, () => tilesKeyGradient(shape, storages, bytes)), {
+    ...common,
+    inputs: [packed, upstream, logTotal, along],
+    inPlace: [gradient],
+  });
   return gradient;
 }

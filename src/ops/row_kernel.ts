@@ -9,7 +9,7 @@
  * A row is read once and held in registers. Where it is too wide for that, each step of the kernel loads it again.
  */
 import { coverThreads } from "../gpu/kernel.ts";
-import { kernelTarget, type Target } from "../gpu/target.ts";
+import { requiredTarget, type Target } from "../gpu/target.ts";
 import { repeat } from "./wgsl.ts";
 
 /** The threads that share a row. */
@@ -33,7 +33,7 @@ const heldQuads = 8;
 const widestLanesRow = 4096;
 
 /** Who works on rows of this many values. */
-export function teamFor(width: number, target: Target = currentTarget()): Team {
+export function teamFor(width: number, target: Target = requiredTarget()): Team {
   const quads = Math.ceil(width / 4);
   const { family, lanes, threads } = target;
   if (family === "lanes") {
@@ -47,12 +47,6 @@ export function teamFor(width: number, target: Target = currentTarget()): Team {
   const wanted = 2 ** Math.ceil(Math.log2(quads / 4));
   const size = Math.min(Math.max(64, wanted), 256, threads);
   return { size, lanes: Math.min(lanes, size), teams: 1, rows: 1, held: heldQuads };
-}
-
-function currentTarget(): Target {
-  const target = kernelTarget();
-  if (target === null) throw new Error("Kernels need the WebGPU backend");
-  return target;
 }
 
 /** Part of a kernel's name that tells who works. */

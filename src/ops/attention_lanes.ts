@@ -7,18 +7,21 @@
  * Traffic: every workgroup streams T·2·d values, so (T / rows)·T·2·d·4 bytes per head.
  */
 import type { Storage } from "../gpu/operand.ts";
-import { bindings, declareQuads, float, loadQuads, repeat } from "./wgsl.ts";
+import {
+  type AttentionShape,
+  type AttentionStorages,
+  headQuads,
+  packedRows,
+  rowLoader,
+  type Rows,
+  scoreScale,
+  storesHalf,
+  upstreamRows,
+} from "./attention_shape.ts";
+import { asStored, bindings, declareQuads, declareResult, loadQuads, repeat } from "./wgsl.ts";
 
-/** Sizes that a kernel is generated for; the number of tokens is a uniform. */
-export interface AttentionShape {
-  /** Images N of the batch. */
-  readonly images: number;
-  /** Tokens T of an image. */
-  readonly tokens: number;
-  /** Attention heads. */
-  readonly heads: number;
-  /** Width of a head, a multiple of 4. */
-  readonly headWidth: number;
+/** Sizes, and the lanes of a subgroup. */
+export interface LanesShape extends AttentionShape {
   /** Lanes of a subgroup. */
   readonly lanes: number;
 }
@@ -39,7 +42,7 @@ export interface Plan {
 }
 
 /** How a shape's rows are dealt out. */
-export function planOf({ tokens, headWidth, lanes }: AttentionShape): Plan {
+export function planOf({ tokens, headWidth, lanes }: LanesShape): Plan {
   const perLane = Math.ceil(tokens / lanes);
   const blocks = Math.ceil(perLane / longestStream);
   const quads = headWidth / 4;
@@ -51,30 +54,8 @@ export function planOf({ tokens, headWidth, lanes }: AttentionShape): Plan {
   };
 }
 
-const scaleOf = (shape: AttentionShape) => float(1 / Math.sqrt(shape.headWidth));
-
-/** Pairs of operands by name: scores are products of an owned and a streamed row. */
-interface Rows {
-  readonly name: string;
-  /** Expression of a quad, from a row of the batch and a quad of the head. */
-  readonly load: (row: string, quad: string) => string;
-}
-
-function packedRows(name: string, part: number, shape: AttentionShape): Rows {
-  const width4 = shape.heads * shape.headWidth / 4;
-  return { name, load: (row, quad) => `load_packed(${row}, ${part * width4}u + head4 + ${quad})` };
-}
-
-const outputRows: Rows = { name: "u", load: (row, quad) => `load_upstream(${row}, head4 + ${quad})` };
-
-/** The loader of a matrix with rows of `columns4` quads. */
-function loader(name: string, storage: Storage, columns4: number): string {
-  return `${loadQuads(name, storage)}
-fn load_${name}(row: u32, column4: u32) -> vec4f { return ${name}(row * ${columns4}u + column4); }`;
-}
-
 /** Start of a kernel: which head, which rows; then the loop over blocks of streamed rows. */
-function main(shape: AttentionShape, plan: Plan, before: string, block: string, after: string): string {
+function main(shape: LanesShape, plan: Plan, before: string, block: string, after: string): string {
   return `
 @compute @workgroup_size(${shape.lanes})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -94,7 +75,7 @@ ${after}
 
 /** Scores of all owned rows with the block's streamed rows: one sum per owned row, streamed group and pair. */
 function scores(
-  shape: AttentionShape,
+  shape: LanesShape,
   plan: Plan,
   pairs: { sum: string; own: Rows; streamed: Rows }[],
 ): string {
@@ -121,7 +102,7 @@ ${repeat(plan.stream, (j) => `      ${sum}${r}_${j} += dot(${sum}_row${r}, ${sum
 
 /** target_r += Σ over the block's streamed rows of weight_r · row, each lane holding its own quads of the target. */
 function accumulate(
-  shape: AttentionShape,
+  shape: LanesShape,
   plan: Plan,
   uses: { target: string; weight: string; rows: Rows }[],
 ): string {
@@ -147,7 +128,7 @@ ${repeat(plan.parts, (v) => `      ${target}${r}_${v} += ${target}_w${at}_${r} *
 
 /** Writes the owned rows' results to a quad of the output given by row and quad. */
 function write(
-  shape: AttentionShape,
+  shape: LanesShape,
   plan: Plan,
   value: (r: number, v: number) => string,
   place: (row: string, quad: string) => string,
@@ -169,17 +150,18 @@ function overLanes(name: string, lanes: number, combine: (a: string, b: string) 
   );
 }
 
-const inside = (shape: AttentionShape, j: number) => `block + ${j * shape.lanes}u + lane < tokens`;
+const inside = (shape: LanesShape, j: number) => `block + ${j * shape.lanes}u + lane < tokens`;
 
 /** The forward kernel; bindings are the packed product, the result, log Σ exp of the scores, and the sizes. */
-export function forwardCode(shape: AttentionShape, storage: Storage): string {
+export function lanesForward(shape: LanesShape, storage: Storage): string {
   const plan = planOf(shape);
-  const width4 = shape.heads * plan.quads;
-  const [query, key, value] = [0, 1, 2].map((part) => packedRows("qkv"[part], part, shape));
+  const half = storesHalf(storage);
+  const width4 = headQuads(shape);
+  const [query, key, value] = packedRows(shape);
   const softmax = repeat(plan.rows, (r) => `
 ${
     repeat(plan.stream, (j) =>
-      `    s${r}_${j} = select(-1e30, s${r}_${j} * ${scaleOf(shape)}, ${inside(shape, j)});`)
+      `    s${r}_${j} = select(-1e30, s${r}_${j} * ${scoreScale(shape)}, ${inside(shape, j)});`)
   }
     var top${r} = max(largest${r}, ${
     Array.from({ length: plan.stream }, (_, j) => `s${r}_${j}`).reduce((a, b) => `max(${a}, ${b})`)
@@ -194,12 +176,12 @@ ${repeat(plan.parts, (v) => `    o${r}_${v} *= shrink${r};`)}`);
 ${
     bindings(
       declareQuads("packed", storage),
-      "var<storage, read_write> attended: array<vec4f>;",
+      declareResult("attended", half),
       "var<storage, read_write> log_total: array<f32>;",
       "var<uniform> sizes: vec4u;",
     )
   }
-${loader("packed", storage, 3 * width4)}
+${rowLoader("packed", storage, 3 * width4)}
 ${
     main(
       shape,
@@ -212,7 +194,7 @@ ${repeat(plan.parts, (v) => `  var o${r}_${v} = vec4f();`)}`),
         accumulate(shape, plan, [{ target: "o", weight: "s", rows: value }]),
       repeat(plan.rows, (r) => overLanes(`total${r}`, shape.lanes, (a, b) => `${a} + ${b}`)) +
         write(shape, plan, (r, v) =>
-          `o${r}_${v} / total${r}`, (row, quad) =>
+          asStored(`o${r}_${v} / total${r}`, half), (row, quad) =>
           `attended[${row} * ${width4}u + ${quad}]`) +
         repeat(plan.rows, (r) =>
           `  if (lane == 0u && row0 + ${r}u < tokens) {
@@ -223,9 +205,9 @@ ${repeat(plan.parts, (v) => `  var o${r}_${v} = vec4f();`)}`),
 }
 
 /** Σ over a head of upstream · attended, for every row and head: what the softmax's gradient subtracts. */
-export function alongCode(
+export function lanesAlong(
   { heads, headWidth }: AttentionShape,
-  [upstream, attended]: readonly [upstream: Storage, attended: Storage],
+  { upstream, attended }: Omit<AttentionStorages, "packed">,
 ): string {
   const quads = headWidth / 4;
   return `
@@ -252,29 +234,30 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 }
 
 /** Gradient of the queries (streams keys), or of keys and values (streams queries). */
-export function gradientCode(
-  shape: AttentionShape,
+export function lanesGradient(
+  shape: LanesShape,
   of: "query" | "key",
-  storages: readonly [packed: Storage, upstream: Storage, ...Storage[]],
+  { packed, upstream }: Omit<AttentionStorages, "attended">,
 ): string {
   const plan = planOf(shape);
-  const width4 = shape.heads * plan.quads;
-  const [query, key, value] = [0, 1, 2].map((part) => packedRows("qkv"[part], part, shape));
+  const half = storesHalf(packed);
+  const width4 = headQuads(shape);
+  const [query, key, value] = packedRows(shape);
   const statistic = (name: string, r: number, j: number) =>
     of === "query" ? `${name}_own${r}` : `${name}_streamed${j}`;
   const pairs = of === "query"
-    ? [{ sum: "s", own: query, streamed: key }, { sum: "p", own: outputRows, streamed: value }]
-    : [{ sum: "s", own: key, streamed: query }, { sum: "p", own: value, streamed: outputRows }];
+    ? [{ sum: "s", own: query, streamed: key }, { sum: "p", own: upstreamRows, streamed: value }]
+    : [{ sum: "s", own: key, streamed: query }, { sum: "p", own: value, streamed: upstreamRows }];
   const targets = of === "query"
     ? [{ target: "dq", weight: "p", rows: key }]
-    : [{ target: "dk", weight: "p", rows: query }, { target: "dv", weight: "s", rows: outputRows }];
+    : [{ target: "dk", weight: "p", rows: query }, { target: "dv", weight: "s", rows: upstreamRows }];
   // s becomes the softmax's weight, p the gradient of the score.
   const weights = repeat(plan.rows, (r) =>
     repeat(plan.stream, (j) => `
-    s${r}_${j} = select(0.0, exp(s${r}_${j} * ${scaleOf(shape)} - ${statistic("log", r, j)}), ${
+    s${r}_${j} = select(0.0, exp(s${r}_${j} * ${scoreScale(shape)} - ${statistic("log", r, j)}), ${
       inside(shape, j)
     });
-    p${r}_${j} = s${r}_${j} * (p${r}_${j} - ${statistic("along", r, j)}) * ${scaleOf(shape)};`));
+    p${r}_${j} = s${r}_${j} * (p${r}_${j} - ${statistic("along", r, j)}) * ${scoreScale(shape)};`));
   const streamedStatistics = repeat(plan.stream, (j) => `
     let log_streamed${j} = log_total[statistic0 + min(block + ${j * shape.lanes}u + lane, tokens - 1u)];
     let along_streamed${j} = along[statistic0 + min(block + ${j * shape.lanes}u + lane, tokens - 1u)];`);
@@ -285,16 +268,16 @@ export function gradientCode(
   return `
 ${
     bindings(
-      declareQuads("packed", storages[0]),
-      declareQuads("upstream", storages[1]),
+      declareQuads("packed", packed),
+      declareQuads("upstream", upstream),
       "var<storage, read> log_total: array<f32>;",
       "var<storage, read> along: array<f32>;",
-      "var<storage, read_write> gradient: array<vec4f>;",
+      declareResult("gradient", half),
       "var<uniform> sizes: vec4u;",
     )
   }
-${loader("packed", storages[0], 3 * width4)}
-${loader("upstream", storages[1], width4)}
+${rowLoader("packed", packed, 3 * width4)}
+${rowLoader("upstream", upstream, width4)}
 ${
     main(
       shape,
@@ -310,7 +293,7 @@ ${
         write(
           shape,
           plan,
-          (r, v) => `${target}${r}_${v}`,
+          (r, v) => asStored(`${target}${r}_${v}`, half),
           (row, quad) =>
             `gradient[${row} * ${3 * width4}u + ${part[target as keyof typeof part] * width4}u + ${quad}]`,
         )
