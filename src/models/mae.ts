@@ -154,24 +154,17 @@ export class Mae {
     return readParameters(this.parameters);
   }
 
-  /** Masks, encodes, decodes and compares; differentiable in the parameters. */
+  /**
+   * Masks, encodes, decodes and compares; differentiable in the parameters.
+   * @param images [N, H, W, C], or their patches [N, L, p·q·C] as `patchifyPixels` makes them
+   */
   forward(images: tf.Tensor, options: MaskOptions, trace: Trace = () => {}): MaeOutput {
-    const [count, height, width, channels] = images.shape;
-    if (
-      images.rank !== 4 || height !== this.imageSize[0] || width !== this.imageSize[1] ||
-      channels !== this.channels
-    ) {
-      throw new RangeError(
-        `Images must be [N, ${this.imageSize[0]}, ${
-          this.imageSize[1]
-        }, ${this.channels}], not [${images.shape}]`,
-      );
-    }
+    const patches = this.#patchesOf(images);
+    const count = images.shape[0];
     const masking = maskFromNoise(options.noise, count, this.#length, options.maskRatio);
     if (masking.kept === 0) {
       throw new RangeError(`A mask ratio of ${options.maskRatio} keeps none of ${this.#length} patches`);
     }
-    const patches = patchify(images, this.patchSize);
     const latent = this.#encode(patches, masking, trace);
     const prediction = this.#decode(latent, masking, trace);
     const loss = maskedPixelLoss(prediction, patches, masking.mask, this.config.normalizeTarget ?? false);
@@ -180,7 +173,7 @@ export class Mae {
 
   /**
    * The encoder's latent of whole images, nothing masked: features.
-   * @param images [N, H, W, C]
+   * @param images [N, H, W, C], or their patches [N, L, p·q·C]
    * @returns [N, 1 + L, D], class token first
    */
   encode(images: tf.Tensor): tf.Tensor3D {
@@ -190,10 +183,13 @@ export class Mae {
       this.#length,
       0,
     );
-    return this.#encode(patchify(images, this.patchSize), everything, () => {});
+    return this.#encode(this.#patchesOf(images), everything, () => {});
   }
 
-  /** The loss of a batch and its gradient for every trainable parameter. The caller disposes them. */
+  /**
+   * The loss of a batch and its gradient for every trainable parameter. The caller disposes them.
+   * @param images [N, H, W, C], or their patches [N, L, p·q·C]
+   */
   lossAndGradients(
     images: tf.Tensor,
     options: MaskOptions,
@@ -208,6 +204,18 @@ export class Mae {
       gradients.set(name, grads[variable.name] ?? tf.zeros(variable.shape));
     }
     return { loss: value, gradients };
+  }
+
+  /** Patches of images; patches themselves stay as they are. Throws `RangeError` where the shape fits neither. */
+  #patchesOf(images: tf.Tensor): tf.Tensor3D {
+    const shape = images.shape.slice(1).join();
+    if (shape === [...this.imageSize, this.channels].join()) return patchify(images, this.patchSize);
+    if (shape === [this.#length, this.#values].join()) return images as tf.Tensor3D;
+    throw new RangeError(
+      `Images must be [N, ${this.imageSize[0]}, ${
+        this.imageSize[1]
+      }, ${this.channels}] or patches [N, ${this.#length}, ${this.#values}], not [${images.shape}]`,
+    );
   }
 
   /** Frees the parameters. */

@@ -1,11 +1,17 @@
 /** 8-bit pixels to the normalised floats that models take: (value / 255 − mean) / deviation per channel. */
 import { tf } from "../deps/tfjs.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
+import type { Size } from "../config/types.ts";
 import { type Bodies, chooseBody } from "./operation.ts";
+import { patchGrid, patchify } from "./patchify.ts";
+import { mostChannels, patchifyBytesKernel } from "./patchify_kernel.ts";
+
+/** [N, H, W, C] of a batch of images. */
+export type ImageShape = [images: number, height: number, width: number, channels: number];
 
 type Body = (
   pixels: Uint8Array,
-  shape: [number, number, number, number],
+  shape: ImageShape,
   mean: readonly number[],
   std: readonly number[],
 ) => tf.Tensor4D;
@@ -23,10 +29,50 @@ const bodies: Bodies<Body> = { name: "normalizePixels", composed: composedBody, 
  */
 export function normalizePixels(
   pixels: Uint8Array,
-  shape: [number, number, number, number],
+  shape: ImageShape,
   mean: readonly number[],
   std: readonly number[],
 ): tf.Tensor4D {
+  checkPixels(pixels, shape, mean, std);
+  return chooseBody(bodies)(pixels, shape, mean, std);
+}
+
+type PatchesBody = (...args: [...Parameters<Body>, patchSize: Size]) => tf.Tensor;
+
+const patchesBodies: Bodies<PatchesBody> = {
+  name: "patchifyPixels",
+  composed: (pixels, shape, mean, std, patchSize) =>
+    patchify(normalizePixels(pixels, shape, mean, std), patchSize),
+  kernel(pixels, [images, height, width, channels], mean, std, patchSize) {
+    const layout = { grid: patchGrid([height, width], patchSize), patch: patchSize, channels };
+    return patchifyBytesKernel(tf.tensor1d(wordsOf(pixels), "int32"), images, layout, mean, std);
+  },
+};
+
+/**
+ * Uploads a batch, normalises it and cuts it into patches on the device: the same as `patchify` of `normalizePixels`,
+ * without the images in between.
+ * @param pixels N·H·W·C bytes, channel fastest
+ * @param patchSize rows and columns of a patch, which divide those of an image
+ * @param mean per channel, in [0, 1]
+ * @param std per channel, in [0, 1]
+ * @returns [N, L, p·q·C] float32
+ * @throws {RangeError} when bytes, means, deviations or the patch size do not fit the shape
+ */
+export function patchifyPixels(
+  pixels: Uint8Array,
+  shape: ImageShape,
+  patchSize: Size,
+  mean: readonly number[],
+  std: readonly number[],
+): tf.Tensor3D {
+  checkPixels(pixels, shape, mean, std);
+  patchGrid([shape[1], shape[2]], patchSize);
+  const body = shape[3] <= mostChannels ? chooseBody(patchesBodies) : patchesBodies.composed;
+  return tf.tidy(() => body(pixels, shape, mean, std, patchSize)) as tf.Tensor3D;
+}
+
+function checkPixels(...[pixels, shape, mean, std]: Parameters<Body>): void {
   const channels = shape[3];
   if (pixels.length !== tf.util.sizeFromShape(shape) || mean.length !== channels || std.length !== channels) {
     throw new RangeError(
@@ -36,7 +82,16 @@ export function normalizePixels(
         `given ${pixels.length} bytes, ${mean.length} means, ${std.length} deviations`,
     );
   }
-  return chooseBody(bodies)(pixels, shape, mean, std);
+}
+
+/** The bytes four to a word, the last one filled up: the same memory where that is possible. */
+function wordsOf(pixels: Uint8Array): Int32Array {
+  if (pixels.length % 4 === 0 && pixels.byteOffset % 4 === 0) {
+    return new Int32Array(pixels.buffer, pixels.byteOffset, pixels.length / 4);
+  }
+  const words = new Int32Array(Math.ceil(pixels.length / 4));
+  new Uint8Array(words.buffer).set(pixels);
+  return words;
 }
 
 function composedBody(...[pixels, shape, mean, std]: Parameters<Body>): tf.Tensor4D {
@@ -48,8 +103,7 @@ function composedBody(...[pixels, shape, mean, std]: Parameters<Body>): tf.Tenso
 
 /** Traffic: one byte read and four written per value; three operations. The bytes travel four to a word. */
 function kernelBody(...[pixels, shape, mean, std]: Parameters<Body>): tf.Tensor4D {
-  const words = new Int32Array(Math.ceil(pixels.length / 4));
-  new Uint8Array(words.buffer).set(pixels);
+  const words = wordsOf(pixels);
   return tf.tidy(() => {
     const packed = tf.tensor1d(words, "int32");
     const statistics = tf.tensor1d([...mean, ...std]);

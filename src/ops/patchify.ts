@@ -1,6 +1,8 @@
 /** Cutting images into patches and putting them back together. */
 import { tf } from "../deps/tfjs.ts";
 import type { Size } from "../config/types.ts";
+import { type Bodies, chooseBody } from "./operation.ts";
+import { patchifyKernel, type PatchLayout } from "./patchify_kernel.ts";
 
 /** Grid of patches, rows by columns. Throws `RangeError` when the image is not a whole number of patches. */
 export function patchGrid(imageSize: Size, patchSize: Size): Size {
@@ -16,17 +18,25 @@ export function patchGrid(imageSize: Size, patchSize: Size): Size {
   return [rows, columns];
 }
 
+const bodies: Bodies<(images: tf.Tensor, layout: PatchLayout) => tf.Tensor> = {
+  name: "patchify",
+  composed(images, { grid: [rows, columns], patch: [p, q], channels }) {
+    const count = images.shape[0];
+    const cut = tf.transpose(tf.reshape(images, [count * rows, p, columns, q * channels]), [0, 2, 1, 3]);
+    return tf.reshape(cut, [count, rows * columns, p * q * channels]);
+  },
+  kernel: patchifyKernel,
+};
+
 /**
  * Images to patches; not differentiable, as patches are data.
  * @param images [N, H, W, C]
  * @returns [N, L, p·q·C]; inside a patch the order is row, column, channel (channel fastest), as in the official code
  */
 export function patchify(images: tf.Tensor, patchSize: Size): tf.Tensor3D {
-  const [count, height, width, channels] = images.shape;
-  const [rows, columns] = patchGrid([height, width], patchSize);
-  const [p, q] = patchSize;
-  const cut = tf.transpose(tf.reshape(images, [count * rows, p, columns, q * channels]), [0, 2, 1, 3]);
-  return tf.reshape(cut, [count, rows * columns, p * q * channels]);
+  const [, height, width, channels] = images.shape as [number, number, number, number];
+  const grid = patchGrid([height, width], patchSize);
+  return tf.tidy(() => chooseBody(bodies)(images, { grid, patch: patchSize, channels })) as tf.Tensor3D;
 }
 
 /**

@@ -10,6 +10,8 @@ export interface QuadKernel {
   readonly name: string;
   /** Tensors read in quads: `name(i)` in the code is quad i of the tensor `name`. */
   readonly quads: Readonly<Record<string, tf.Tensor>>;
+  /** Those of `quads` of which only a small part is read: to copy them into textures would cost more than it saves. */
+  readonly sparse?: readonly string[];
   /** Tensors read value by value, as arrays. */
   readonly values?: Readonly<
     Record<string, { readonly type: "i32" | "u32" | "f32"; readonly tensor: tf.Tensor }>
@@ -31,7 +33,10 @@ const threadsPerGroup = 64;
 /** Records such a kernel. Traffic: what it reads and writes; there is next to no arithmetic. */
 export function launchQuads(kernel: QuadKernel): tf.Tensor[] {
   const { quads, values = {}, results, sizes = {} } = kernel;
-  const operands = Object.entries(quads).map(([name, tensor]) => ({ name, operand: operandOf(tensor) }));
+  const operands = Object.entries(quads).map(([name, tensor]) => ({
+    name,
+    operand: kernel.sparse?.includes(name) ? { tensor, texture: false } : operandOf(tensor),
+  }));
   const shapes = Object.values(results);
   const made = shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1) / 4, 0);
   const threads = kernel.threads ?? made;

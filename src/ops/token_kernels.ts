@@ -36,6 +36,7 @@ export function takeRowsKernel(rows: tf.Tensor, taken: tf.Tensor, length: number
   return launchQuads({
     name: `take_rows_${count}_${length}_${width}`,
     quads: { rows },
+    sparse: ["rows"],
     values: { ids: ids(taken) },
     results: { taken: [images, count, width] },
     code: `${place(width / 4)}

@@ -6,7 +6,7 @@ import type { Runtime } from "../gpu/runtime.ts";
 import { readTensor, writeVariable } from "../gpu/tensors.ts";
 import type { Mae } from "../models/mae.ts";
 import { sampleNoise } from "../models/mask_sampling.ts";
-import { normalizePixels } from "../ops/normalize_pixels.ts";
+import { type ImageShape, patchifyPixels } from "../ops/normalize_pixels.ts";
 import { Control } from "../ops/step_control.ts";
 import type { AdamW } from "../optim/adamw.ts";
 import { learningRateAt, scaledLearningRate, type Schedule } from "../optim/schedule.ts";
@@ -149,13 +149,13 @@ export class PretrainJob {
       const random = new Random(run.seed, Stream.mask, step, micro);
       const noise = sampleNoise(mask, model.grid, optim.batchSize, random);
       const [height, width] = model.imageSize;
-      const shape: [number, number, number, number] = [optim.batchSize, height, width, model.channels];
-      const images = normalizePixels(batch.pixels, shape, data.mean, data.std);
+      const shape: ImageShape = [optim.batchSize, height, width, model.channels];
+      const patches = patchifyPixels(batch.pixels, shape, model.patchSize, data.mean, data.std);
       try {
-        const { loss, gradients } = model.lossAndGradients(images, { maskRatio: mask.ratio, noise });
+        const { loss, gradients } = model.lossAndGradients(patches, { maskRatio: mask.ratio, noise });
         optimizer.accumulate(loss, gradients);
       } finally {
-        images.dispose();
+        patches.dispose();
       }
     }
     optimizer.step(this.#learningRate(step));

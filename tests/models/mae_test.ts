@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 import { createMae, type MaeConfig } from "../../src/models/mae.ts";
+import { patchify } from "../../src/ops/patchify.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { Random } from "../../src/util/random.ts";
 import { testOnBackends } from "../support/backends.ts";
@@ -119,4 +120,26 @@ testOnBackends("createMae() and forward() refuse what cannot be", () => {
     "keeps none",
   );
   return Promise.resolve();
+});
+
+testOnBackends("lossAndGradients() of patches equals that of their images", async () => {
+  const model = createMae(small);
+  const images = randomTensor([2, 12, 8, 5], 3);
+  const noise = new Random(4).uniformArray(2 * model.length);
+  const [whole, cut] = [images, patchify(images, model.patchSize)].map((input) =>
+    model.lossAndGradients(input, { maskRatio: 0.5, noise })
+  );
+  assertEquals(await readTensor(cut.loss), await readTensor(whole.loss));
+  for (const [name, gradient] of whole.gradients) {
+    assertEquals(
+      await readTensor(cut.gradients.get(name) ?? tf.scalar(NaN)),
+      await readTensor(gradient),
+      name,
+    );
+  }
+  assertThrows(
+    () => model.forward(tf.zeros([2, 15, 30]), { maskRatio: 0.5, noise }),
+    RangeError,
+    "or patches [N, 16, 30], not [2,15,30]",
+  );
 });

@@ -1,14 +1,16 @@
 import { assertEquals, assertThrows } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
-import { normalizePixels } from "../../src/ops/normalize_pixels.ts";
+import type { Size } from "../../src/config/types.ts";
+import { type ImageShape, normalizePixels, patchifyPixels } from "../../src/ops/normalize_pixels.ts";
 import { withBody } from "../../src/ops/operation.ts";
 import { patchGrid, patchify, unpatchify } from "../../src/ops/patchify.ts";
 import { reconstructionTarget } from "../../src/ops/pixel_loss.ts";
 import { Random } from "../../src/util/random.ts";
 import { testOnBackends } from "../support/backends.ts";
-import { assertClose } from "../support/compare.ts";
+import { assertClose, randomTensor } from "../support/compare.ts";
 import { Fixture } from "../support/fixtures.ts";
+import { testOnTargets } from "../support/targets.ts";
 
 const mean = [0.485, 0.456, 0.406];
 const std = [0.229, 0.224, 0.225];
@@ -71,5 +73,52 @@ testOnBackends(
       assertClose(kernel, composed, 5e-7, `[${shape}]`); // one rounding of values near 2
     }
     assertThrows(() => normalizePixels(new Uint8Array(3), [1, 1, 1, 3], [0], [1]), RangeError, "3 means");
+  },
+);
+
+// Patches whose rows of pixels are a multiple of four values, or not, and batches whose size is none
+const patchShapes: [ImageShape, Size][] = [
+  [[2, 8, 12, 3], [4, 4]],
+  [[3, 6, 4, 5], [3, 2]],
+  [[1, 3, 5, 1], [1, 1]],
+  [[1, 3, 9, 3], [3, 3]],
+  [[70, 16, 16, 4], [8, 4]],
+  [[2, 28, 28, 3], [14, 14]],
+];
+
+for (const [shape, patchSize] of patchShapes) {
+  const random = new Random(5);
+  const bytes = Uint8Array.from({ length: shape.reduce((a, b) => a * b) }, () => random.integer(256));
+  const [m, s] = [[...mean, 0.5, 0.4].slice(0, shape[3]), [...std, 0.25, 0.2].slice(0, shape[3])];
+  const title = `[${shape}] in ${patchSize.join("x")}`;
+
+  testOnTargets(
+    `patchify() and patchifyPixels(): kernels equal the composed ones, ${title}`,
+    async (record) => {
+      const images = randomTensor(shape, 1);
+      const [cut, cutByKernel] = (["composed", "kernel"] as const).map((body) =>
+        record(() => withBody(body, () => patchify(images, patchSize)))
+      );
+      assertEquals(await readTensor(cutByKernel), await readTensor(cut));
+      const [made, madeByKernel] = (["composed", "kernel"] as const).map((body) =>
+        record(() => withBody(body, () => patchifyPixels(bytes, shape, patchSize, m, s)))
+      );
+      assertEquals(madeByKernel.shape, made.shape);
+      // one rounding of values near 2
+      assertClose(await readTensor(madeByKernel), await readTensor(made), 5e-7, title);
+    },
+  );
+}
+
+testOnBackends(
+  "patchifyPixels() reads bytes wherever they start, and refuses what does not fit",
+  async () => {
+    const memory = Uint8Array.from({ length: 33 }, (_, i) => 7 * i);
+    const expected = patchify(normalizePixels(memory.slice(1), [2, 4, 4, 1], [0.5], [0.25]), [2, 2]);
+    const patches = patchifyPixels(memory.subarray(1), [2, 4, 4, 1], [2, 2], [0.5], [0.25]);
+    assertClose(await readTensor(patches), await readTensor(expected), 5e-7, "patches");
+    const cut = (patchSize: Size) => patchifyPixels(memory.slice(1), [2, 4, 4, 1], patchSize, [0], [1]);
+    assertThrows(() => cut([3, 2]), RangeError, "no whole number of 3x2 patches");
+    assertThrows(() => patchifyPixels(memory, [2, 4, 4, 1], [2, 2], [0], [1]), RangeError, "33 bytes");
   },
 );
