@@ -30,6 +30,7 @@ const flags: readonly Flag[] = [
     name: "resume",
     help: "go on from the newest checkpoint of the run; its own configuration unless --config is given",
   },
+  { name: "no-tune", help: "run kernels by their default plans, without timing them on this device first" },
   { name: "dry-run", help: "print the resolved configuration and stop" },
   { name: "quiet", help: "print only warnings and where the results are" },
 ];
@@ -98,6 +99,7 @@ async function run(
   });
   const result = await train(config, {
     resume: args.has("resume"),
+    tune: !args.has("no-tune"),
     signal: controller.signal,
     onEvent: (event) => progress.show(event),
   });

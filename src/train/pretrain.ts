@@ -3,6 +3,7 @@ import type { PretrainConfig } from "../config/types.ts";
 import { type BrokenFile, type Loader, openLoader } from "../data/loader.ts";
 import { type ImageSource, listImages } from "../data/source.ts";
 import { openRuntime } from "../gpu/runtime.ts";
+import { setTuning } from "../gpu/tuner.ts";
 import { countParameters, createMae, type Mae, type MaeConfig } from "../models/mae.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { pretrainGroups } from "../optim/groups.ts";
@@ -14,6 +15,7 @@ import { fingerprint, resumeWarnings } from "./resume.ts";
 import { drawRunFigure } from "./run_figure.ts";
 import { checkDiskSpace, RunFolder, storeConfig } from "./run_folder.ts";
 import { RunLog } from "./run_log.ts";
+import { tunePretraining } from "./tuning.ts";
 
 /** How to run, besides the configuration. */
 export interface PretrainOptions {
@@ -23,6 +25,8 @@ export interface PretrainOptions {
   readonly signal?: AbortSignal;
   /** Hears of everything that happens; runs between steps, so it should be quick. */
   readonly onEvent?: (event: PretrainEvent) => void;
+  /** Whether kernels are timed before the first step and run by their fastest plans (default), or by their first. */
+  readonly tune?: boolean;
   /** The data worker's module, where it is not beside this program's own modules. */
   readonly workerUrl?: string | URL;
 }
@@ -60,11 +64,13 @@ export async function pretrain(
   options: PretrainOptions = {},
 ): Promise<PretrainResult> {
   const started = performance.now();
+  setTuning(options.tune ?? true);
   await using cleanup = new AsyncDisposableStack();
   const parts = await openParts(config, options, cleanup);
   const { folder, log, loader, onEvent } = parts;
   const job = new PretrainJob(parts);
   onEvent(job.startEvent());
+  if (parts.firstBatch && options.tune !== false) await tunePretraining(parts);
   const { step, interrupted } = await job.train();
   const figure = interrupted ? null : await drawRunFigure(parts, { step, loss: job.loss });
   await log.close();

@@ -56,7 +56,8 @@ async function pretrain(args: string[], result: PretrainResult = done, demos = d
 Deno.test("mae pretrain runs the demo by default", async () => {
   const { code, config, options } = await pretrain([]);
   assertEquals([code, config?.data.train, config?.run.out], [0, "examples/photos", "runs/demo"]);
-  assertEquals([options?.resume, options?.signal?.aborted], [false, false]);
+  assertEquals([options?.resume, options?.tune, options?.signal?.aborted], [false, true, false]);
+  assertEquals((await pretrain(["--no-tune"])).options?.tune, false);
 });
 
 Deno.test("mae pretrain gives each run of the demo a folder of its own, unless it is told one", async () => {

@@ -11,7 +11,7 @@ const permissions = [
   "--no-prompt",
   "--allow-read",
   "--allow-write",
-  "--allow-env=XDG_RUNTIME_DIR",
+  "--allow-env=XDG_RUNTIME_DIR,XDG_CACHE_HOME,HOME,LOCALAPPDATA",
   "--allow-sys=statfs,systemMemoryInfo",
 ];
 

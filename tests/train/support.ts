@@ -78,6 +78,7 @@ export async function train(config: PretrainConfig, options: RunOptions = {}): P
   if (options.stopAfter === 0) controller.abort();
   const result = await pretrain(config, {
     signal: controller.signal,
+    tune: false,
     ...options,
     onEvent: (event) => {
       events.push(event);
