@@ -26,8 +26,13 @@ export interface LanesShape extends AttentionShape {
   readonly lanes: number;
 }
 
-/** Most streamed rows per lane in one block: more need more registers than there are. */
-const longestStream = 7;
+/**
+ * Rows that a workgroup owns, and most streamed rows per lane in one block. Each load of a streamed row serves all owned
+ * rows, and all their sums live in registers: narrow heads leave room for more owned rows (measured on llvmpipe).
+ */
+function registerBlock(headWidth: number, lanes: number): { rows: number; longestStream: number } {
+  return headWidth <= 32 ? { rows: 16, longestStream: 4 } : { rows: Math.min(8, lanes), longestStream: 7 };
+}
 
 /** How the work of one shape is dealt out to workgroups and lanes. */
 export interface Plan {
@@ -43,15 +48,21 @@ export interface Plan {
 
 /** How a shape's rows are dealt out. */
 export function planOf({ tokens, headWidth, lanes }: LanesShape): Plan {
+  const { rows, longestStream } = registerBlock(headWidth, lanes);
   const perLane = Math.ceil(tokens / lanes);
   const blocks = Math.ceil(perLane / longestStream);
   const quads = headWidth / 4;
   return {
-    rows: Math.min(8, lanes),
+    rows,
     stream: Math.ceil(perLane / blocks),
     quads,
     parts: Math.ceil(quads / lanes),
   };
+}
+
+/** Loads that it takes the lanes to hold one quad of every owned row. */
+function ownGroups({ lanes }: LanesShape, { rows }: Plan): number {
+  return Math.ceil(rows / lanes);
 }
 
 /** Start of a kernel: which head, which rows; then the loop over blocks of streamed rows. */
@@ -63,7 +74,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
   let row0 = id.x * ${plan.rows}u;
   let image = id.z * tokens;
   let head4 = id.y * ${plan.quads}u;
-  let own = image + min(row0 + lane % ${plan.rows}u, tokens - 1u);
+${
+    repeat(ownGroups(shape, plan), (g) =>
+      `  let own${g} = image + min(row0 + ${g * shape.lanes}u + lane % ${plan.rows}u, tokens - 1u);`)
+  }
   let statistic0 = (id.z * ${shape.heads}u + id.y) * tokens;
 ${before}
   for (var block = 0u; block < tokens; block += ${shape.lanes * plan.stream}u) {
@@ -89,11 +103,11 @@ ${
     for (var c = 0u; c < ${plan.quads}u; c++) {
 ${
     each(({ sum, own, streamed }) => `
-      let own_${sum} = ${own.load("own", "c")};
+${repeat(ownGroups(shape, plan), (g) => `      let own_${sum}${g} = ${own.load(`own${g}`, "c")};`)}
 ${repeat(plan.stream, (j) => `      let ${sum}_other${j} = ${streamed.load(`streamed${j}`, "c")};`)}
 ${
       repeat(plan.rows, (r) => `
-      let ${sum}_row${r} = subgroupBroadcast(own_${sum}, ${r}u);
+      let ${sum}_row${r} = subgroupBroadcast(own_${sum}${Math.floor(r / shape.lanes)}, ${r % shape.lanes}u);
 ${repeat(plan.stream, (j) => `      ${sum}${r}_${j} += dot(${sum}_row${r}, ${sum}_other${j});`)}`)
     }`)
   }
