@@ -5,7 +5,6 @@
  * leaves the operation. The composed bodies are the same halves made of `layerNorm`, `linear` and `attention`.
  */
 import { tf } from "../deps/tfjs.ts";
-import { cpuLanes } from "../gpu/target.ts";
 import { attention, attentionBodies } from "./attention.ts";
 import { attentionKernel, attentionKernelFits, attentionKernelGradient } from "./attention_kernel.ts";
 import { layerNorm, layerNormBodies } from "./layer_norm.ts";
@@ -116,7 +115,7 @@ function attentionKernelBranch(...[x, parameters, options]: Parameters<Attention
   const [images, tokens, width] = x.shape;
   const half = Boolean(options.halfScale);
   const scale = options.halfScale ?? 1;
-  const sizes = { images, tokens, heads, headWidth: width / heads, lanes: cpuLanes() ?? 0 };
+  const sizes = { images, tokens, heads, headWidth: width / heads };
   const inputs = [x, norm.weight, norm.bias, qkv.weight, qkv.bias, proj.weight, proj.bias];
   return differentiable(inputs, () => {
     const rows = asMatrix(x);
