@@ -3,6 +3,7 @@ import { tf, WebGPUBackend } from "../deps/tfjs.ts";
 import { RunError } from "../util/errors.ts";
 import { type AdapterReport, findAdapter, openDevice } from "./adapter.ts";
 import { DeviceGuard } from "./guards.ts";
+import { textureBytes } from "./textures.ts";
 
 /** Which backend to open. */
 export interface RuntimeOptions {
@@ -20,7 +21,7 @@ export interface MemoryUse {
   readonly tensors: number;
   /** Bytes in tensors. */
   readonly bytesUsed: number;
-  /** Bytes allocated on the device, spare buffers included; equals `bytesUsed` on the CPU. */
+  /** Bytes allocated on the device, spare buffers and textures included; equals `bytesUsed` on the CPU. */
   readonly bytesAllocated: number;
   /** Highest `bytesAllocated` so far; 0 on the CPU, where it is not tracked. */
   readonly bytesPeak: number;
@@ -106,7 +107,13 @@ async function openWebGpu(adapter: GPUAdapter, options: RuntimeOptions): Promise
     device,
     memory: () => {
       const { used, allocated, peak } = guard.memory();
-      return { tensors: tf.memory().numTensors, bytesUsed: used, bytesAllocated: allocated, bytesPeak: peak };
+      const textures = textureBytes(device); // they only grow
+      return {
+        tensors: tf.memory().numTensors,
+        bytesUsed: used,
+        bytesAllocated: allocated + textures,
+        bytesPeak: peak + textures,
+      };
     },
     check: () => guard.check(),
     settle: async () => {

@@ -20,7 +20,17 @@ export interface TextureSource {
   readonly binding: number;
 }
 
-const textures = new WeakMap<GPUDevice, Map<string, GPUTexture>>();
+interface Textures {
+  readonly known: Map<string, GPUTexture>;
+  bytes: number;
+}
+
+const textures = new WeakMap<GPUDevice, Textures>();
+
+/** Bytes of all textures of a device; they are kept for the next launch of the same size. */
+export function textureBytes(device: GPUDevice): number {
+  return textures.get(device)?.bytes ?? 0;
+}
 
 /** Records the copy; the view is what to bind. Equal sizes share a texture, so that what lies beyond the end stays 0. */
 export function copyToTexture(
@@ -28,18 +38,20 @@ export function copyToTexture(
   encoder: GPUCommandEncoder,
   source: TextureSource,
 ): GPUTextureView {
-  let known = textures.get(device);
-  if (!known) textures.set(device, known = new Map());
+  let made = textures.get(device);
+  if (!made) textures.set(device, made = { known: new Map(), bytes: 0 });
   const { count, bytesPerValue, binding } = source;
   const key = `${binding}_${count}_${bytesPerValue}`;
-  let texture = known.get(key);
+  let texture = made.known.get(key);
   if (!texture) {
+    const height = Math.ceil(count / 4 / texelsPerRow);
     texture = device.createTexture({
-      size: [texelsPerRow, Math.ceil(count / 4 / texelsPerRow)],
+      size: [texelsPerRow, height],
       format: bytesPerValue === 2 ? "rgba16float" : "rgba32float",
       usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
     });
-    known.set(key, texture);
+    made.known.set(key, texture);
+    made.bytes += texelsPerRow * height * 4 * bytesPerValue;
   }
   const { buffer, offset } = source;
   const rows = Math.floor(count / 4 / texelsPerRow);

@@ -196,6 +196,7 @@ export class PretrainJob {
       images_per_second: this.#images / secondsPerStep,
       data_wait: dataWait,
       skipped_steps: control[Control.skipped],
+      peak_bytes: runtime.memory().bytesPeak,
       broken_files: loader.broken.length,
       seconds: this.#seconds(step),
     };

@@ -29,7 +29,7 @@ export class RunLog {
 
   /** Appends a record to both. Throws `RunError` where the disk refuses. */
   async write(record: MetricsRecord): Promise<void> {
-    const { loss, lr, grad_norm, images_per_second, data_wait, skipped_steps } = record;
+    const { loss, lr, grad_norm, images_per_second, data_wait, skipped_steps, peak_bytes } = record;
     this.board.scalars(record.step, {
       "train/loss": loss,
       "train/lr": lr,
@@ -37,6 +37,7 @@ export class RunLog {
       "train/images_per_second": images_per_second,
       "train/data_wait": data_wait,
       "train/skipped_steps": skipped_steps,
+      "train/peak_bytes": peak_bytes,
     });
     await saying(async () => {
       await this.metrics.append(record);

@@ -108,12 +108,13 @@ Deno.test(
     assertEquals([ones.length, others], [12, []]);
     assertEquals(Object.keys(all), [
       ...["step", "epoch", "loss", "lr", "grad_norm", "images_per_second", "data_wait"],
-      ...["skipped_steps", "broken_files", "seconds"],
+      ...["skipped_steps", "peak_bytes", "broken_files", "seconds"],
     ]);
     for (const name of ["loss", "grad_norm"] as const) {
       const mean = ones.reduce((sum, record) => sum + (record[name] ?? NaN), 0) / 12;
       assert(Math.abs((all[name] ?? NaN) / mean - 1) < 1e-5, `${name}: ${all[name]}, not ${mean}`);
     }
+    assert((all.peak_bytes ?? 0) > 0, "the peak of GPU memory is logged");
     assertEquals(ones.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     assertEquals(ones.map(({ epoch }) => epoch), ones.map(({ step }) => step / 6));
     for (
