@@ -2,12 +2,13 @@
  * Layer norm by kernel: a team of threads per row (`row_kernel.ts`), and sums down the columns (`column_kernel.ts`).
  *
  * Forward: one read and one write per value, about 8 operations. Backward in x: two reads (three with a gradient to add)
- * and one write, about 12 operations. Backward in gain and bias: two reads per value, 5 operations.
+ * and one write, about 12 operations. Backward in gain and bias: two reads per value, 5 operations; on software adapters
+ * it is part of the kernel for x instead, which adds up over its rows.
  */
 import type { tf } from "../deps/tfjs.ts";
 import { type KernelSource, launch } from "../gpu/kernel.ts";
 import { columnGrid, columnKernel, columnName, type ColumnPlan, columnPlan } from "./column_kernel.ts";
-import { rowGrid, RowKernel, type Team, teamFor, teamName } from "./row_kernel.ts";
+import { addsDown, rowGrid, RowKernel, type Team, teamFor, teamName } from "./row_kernel.ts";
 import {
   asBuffer,
   operandsOf,
@@ -16,6 +17,7 @@ import {
   rowInput,
   type RowInputs,
   rowName,
+  type RowResults,
 } from "./row_values.ts";
 import { float } from "./wgsl.ts";
 
@@ -40,6 +42,7 @@ function forwardSource(width: number, team: Team, bound: RowBindings, eps: numbe
   };
 }
 
+/** Gradient of x; with a result `pieces` also the sums of `columnSource` over the rows of each team. */
 function inputGradientSource(width: number, team: Team, bound: RowBindings): KernelSource {
   return {
     name: rowName("layer_norm_dx", bound, teamName(team)),
@@ -47,7 +50,14 @@ function inputGradientSource(width: number, team: Team, bound: RowBindings): Ker
       const row = new RowKernel(width, team);
       row.step("    let statistic = statistics(row, 0u);");
       const n = row.hold("n", ({ quad }) => `(x(row, ${quad}) - statistic.x) * statistic.y`);
-      const g = row.hold("g", ({ quad }) => `dy(row, ${quad}) * gain(0u, ${quad})`);
+      const up = row.hold("up", ({ quad }) => `dy(row, ${quad})`);
+      if ("pieces" in bound.results) {
+        const [gain, bias] = [row.total("gain_total"), row.total("bias_total")];
+        row.each((at) => `${gain(at)} += ${up(at)} * ${n(at)}; ${bias(at)} += ${up(at)};`);
+        row.afterRows((at) => `store_pieces(piece * 2u, ${at.quad}, ${gain(at)});`);
+        row.afterRows((at) => `store_pieces(piece * 2u + 1u, ${at.quad}, ${bias(at)});`);
+      }
+      const g = row.hold("g", (at) => `${up(at)} * gain(0u, ${at.quad})`);
       row.sum({
         total: (at) => `dot(${g(at)}, vec4f(1.0))`,
         along: (at) => `dot(${g(at)}, ${n(at)})`,
@@ -145,32 +155,41 @@ export function layerNormKernelGradients(
       add: rowInput(add, width),
     }
     : { ...read, gain: rowInput(gain, width) };
-  const bound: RowBindings = { inputs, results: { dx: { width } } };
-  const [dx] = launch(inputGradientSource(width, team, bound), {
+  const pieces = Math.ceil(rows / team.rows);
+  const fused = addsDown(team, width);
+  const bound: RowBindings = {
+    inputs,
+    results: { dx: { width }, ...(fused ? { pieces: { width } } : {}) },
+  };
+  const [dx, sums] = launch(inputGradientSource(width, team, bound), {
     inputs: operandsOf(inputs),
-    outputs: [[rows, width]],
+    outputs: [[rows, width], ...(fused ? [[pieces, 2, width]] : [])],
     ...rowGrid(rows, team),
   });
-  const [dGain, dBias] = columnGradients(read, rows, width);
+  const [dGain, dBias] = fused ? overPieces(sums, pieces, width) : columnGradients(read, rows, width);
   return [dx, dGain, dBias];
 }
 
 function columnGradients(inputs: RowInputs, rows: number, width: number): tf.Tensor[] {
   const plan = columnPlan();
-  const quads = width / 4;
   const count = Math.ceil(rows / plan.rows);
-  const gradients = { results: { gain: { width }, bias: { width } }, outputs: [[width], [width]] };
-  const sums = count === 1 ? gradients : { results: { pieces: { width } }, outputs: [[count, 2, width]] };
-  const made = launch(columnSource(width, plan, { inputs, results: sums.results }), {
+  const whole = count === 1;
+  const results: RowResults = whole ? { gain: { width }, bias: { width } } : { pieces: { width } };
+  const made = launch(columnSource(width, plan, { inputs, results }), {
     inputs: operandsOf(inputs),
-    outputs: sums.outputs,
-    ...columnGrid(plan, { rows, quads, perPiece: plan.rows }),
+    outputs: whole ? [[width], [width]] : [[count, 2, width]],
+    ...columnGrid(plan, { rows, quads: width / 4, perPiece: plan.rows }),
   });
-  if (count === 1) return made;
-  const pieces = { pieces: rowInput(made[0], width) };
-  return launch(pieceSource(width, plan, { inputs: pieces, results: gradients.results }), {
-    inputs: operandsOf(pieces),
-    outputs: gradients.outputs,
-    ...columnGrid(plan, { rows: count, quads, perPiece: count }),
+  return whole ? made : overPieces(made[0], count, width);
+}
+
+function overPieces(pieces: tf.Tensor, count: number, width: number): tf.Tensor[] {
+  const plan = columnPlan();
+  const inputs = { pieces: rowInput(pieces, width) };
+  const results = { gain: { width }, bias: { width } };
+  return launch(pieceSource(width, plan, { inputs, results }), {
+    inputs: operandsOf(inputs),
+    outputs: [[width], [width]],
+    ...columnGrid(plan, { rows: count, quads: width / 4, perPiece: count }),
   });
 }

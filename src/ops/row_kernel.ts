@@ -49,6 +49,11 @@ export function teamFor(width: number, target: Target = requiredTarget()): Team 
   return { size, lanes: Math.min(lanes, size), teams: 1, rows: 1, held: heldQuads };
 }
 
+/** Whether a team goes through several rows and holds them, so that it can add up quads over them. */
+export function addsDown({ size, rows, held }: Team, width: number): boolean {
+  return rows > 1 && Math.ceil(width / 4 / size) <= held;
+}
+
 /** Part of a kernel's name that tells who works. */
 export function teamName({ size, lanes, teams, rows, held }: Team): string {
   return `${size}_${lanes}_${teams}_${rows}_${held}`;
@@ -76,7 +81,9 @@ export type AtPlace = (place: Place) => string;
  * `sizes` of `rowGrid`.
  */
 export class RowKernel {
+  private readonly before: string[] = [];
   private readonly steps: string[] = [];
+  private readonly after: string[] = [];
   private readonly shared: string[] = [];
   private readonly kept: { name: string; value: AtPlace }[] = [];
   private readonly quads: number;
@@ -118,6 +125,17 @@ export class RowKernel {
     return held;
   }
 
+  /** A quad of zeros that steps may add to, and that all rows of a team share; only where `addsDown`. */
+  total(name: string): AtPlace {
+    this.before.push(repeat(this.parts, (i) => `  var ${name}${i} = vec4f();`));
+    return ({ part }) => `${name}${part}`;
+  }
+
+  /** Adds code for every quad after a team's last row; `piece` is the number of the team. Only where `addsDown`. */
+  afterRows(line: AtPlace): void {
+    this.after.push(this.unrolled(line));
+  }
+
   /** Makes variables of the row's sums of scalar terms, which must be 0 for what is held outside the row. */
   sum(terms: Readonly<Record<string, AtPlace>>): void {
     this.reduce(terms, "0.0", (a, b) => `${a} + ${b}`);
@@ -145,14 +163,15 @@ ${main}
 ${body}
 }`;
     }
-    const first = `(id.x + id.y * sizes.y) * ${rows * teams}u`;
     return `
 ${main}
 ${teams > 1 ? `  let lane = thread % ${size}u;` : ""}
-  let first = ${first}${teams > 1 ? ` + thread / ${size}u * ${rows}u` : ""};
-  for (var row = first; row < min(first + ${rows}u, sizes.x); row++) {
+  let piece = (id.x + id.y * sizes.y) * ${teams}u${teams > 1 ? ` + thread / ${size}u` : ""};
+${this.before.join("\n")}
+  for (var row = piece * ${rows}u; row < min((piece + 1u) * ${rows}u, sizes.x); row++) {
 ${body}
   }
+${this.after.join("\n")}
 }`;
   }
 
