@@ -4,6 +4,7 @@
  */
 import { tf } from "../deps/tfjs.ts";
 import { kernelsAvailable } from "../gpu/kernel.ts";
+import { currentWebGpu } from "../gpu/runtime.ts";
 
 /** The two ways of computing an operation. */
 export type BodyName = "composed" | "kernel";
@@ -20,10 +21,36 @@ export interface Bodies<Body> {
 
 let forced: BodyName | null = null;
 
-/** The body to run now: the kernel where there is one and the device can run it, else the composed one. */
-export function chooseBody<Body>(bodies: Bodies<Body>): Body {
-  if (bodies.kernel === undefined || forced === "composed" || !kernelsAvailable()) return bodies.composed;
-  return bodies.kernel;
+/** Operations whose kernels a device gets wrong, by their names. */
+const switchedOff = new WeakMap<GPUDevice, Set<string>>();
+
+/** From now on the operation of that name is composed on the open device. */
+export function switchOffKernel(name: string): void {
+  const device = currentWebGpu()?.device;
+  if (device) switchedOff.set(device, new Set([...switchedOff.get(device) ?? [], name]));
+}
+
+/** Lets the open device run every kernel again. */
+export function switchOnKernels(): void {
+  const device = currentWebGpu()?.device;
+  if (device) switchedOff.delete(device);
+}
+
+/** Names of the operations whose kernels are switched off on the open device. */
+export function switchedOffKernels(): string[] {
+  const device = currentWebGpu()?.device;
+  return [...device && switchedOff.get(device) || []];
+}
+
+/**
+ * The body to run now: the kernel where there is one, the device can run it and it is not switched off, else the composed
+ * one. `withBody` has the last word.
+ */
+export function chooseBody<Body>({ name, composed, kernel }: Bodies<Body>): Body {
+  if (kernel === undefined || forced === "composed" || !kernelsAvailable()) return composed;
+  const device = currentWebGpu()?.device;
+  const off = forced !== "kernel" && device && switchedOff.get(device)?.has(name);
+  return off ? composed : kernel;
 }
 
 /** Whether the kernel body would run now. */

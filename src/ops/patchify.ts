@@ -3,6 +3,7 @@ import { tf } from "../deps/tfjs.ts";
 import type { Size } from "../config/types.ts";
 import { type Bodies, chooseBody } from "./operation.ts";
 import { patchifyKernel, type PatchLayout } from "./patchify_kernel.ts";
+import { holdsIntegers } from "./row_values.ts";
 
 /** Grid of patches, rows by columns. Throws `RangeError` when the image is not a whole number of patches. */
 export function patchGrid(imageSize: Size, patchSize: Size): Size {
@@ -36,7 +37,10 @@ const bodies: Bodies<(images: tf.Tensor, layout: PatchLayout) => tf.Tensor> = {
 export function patchify(images: tf.Tensor, patchSize: Size): tf.Tensor3D {
   const [, height, width, channels] = images.shape as [number, number, number, number];
   const grid = patchGrid([height, width], patchSize);
-  return tf.tidy(() => chooseBody(bodies)(images, { grid, patch: patchSize, channels })) as tf.Tensor3D;
+  return tf.tidy(() => {
+    const floats = holdsIntegers(images) ? tf.mul(images, 1) : images;
+    return chooseBody(bodies)(floats, { grid, patch: patchSize, channels }) as tf.Tensor3D;
+  });
 }
 
 /**

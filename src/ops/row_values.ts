@@ -37,7 +37,7 @@ export function rowInput(tensor: tf.Tensor, width: number, beyond = 0): RowInput
 }
 
 /** Whether the buffer holds integers whatever the tensor's type says: tfjs casts from integers to floats by name only. */
-function holdsIntegers({ dataId }: tf.Tensor): boolean {
+export function holdsIntegers({ dataId }: tf.Tensor): boolean {
   const type = currentWebGpu()?.backend.tensorMap.get(dataId).dtype;
   return type === "int32" || type === "bool";
 }

@@ -19,9 +19,9 @@ function ids(tensor: tf.Tensor) {
   return { type: "i32", tensor } as const;
 }
 
-/** The tensor as single values. */
+/** The tensor as flags: 0, or another number, which may be an integer's bits where tfjs has cast it from truth values. */
 function flags(tensor: tf.Tensor) {
-  return { type: "f32", tensor } as const;
+  return { type: "u32", tensor } as const;
 }
 
 /** Row and column of quad i among rows of `quads` quads. */
@@ -155,7 +155,7 @@ export function replaceMaskedKernel(tokens: tf.Tensor, maskToken: tf.Tensor, mas
     values: { mask: flags(mask) },
     results: { replaced: tokens.shape },
     code: `${place(width / 4)}
-  replaced[i] = select(tokens(i), mask_token(column), mask[row] != 0.0);`,
+  replaced[i] = select(tokens(i), mask_token(column), mask[row] != 0u);`,
   })[0];
 }
 
@@ -176,7 +176,7 @@ export function replaceMaskedGradients(
     functions: sumOfMasked(quads, (row) => row),
     code: `
   if (i < sizes.moved) {
-    d_tokens[i] = select(upstream(i), vec4f(), mask[i / ${quads}u] != 0.0);
+    d_tokens[i] = select(upstream(i), vec4f(), mask[i / ${quads}u] != 0u);
   } else {
     partials[i - sizes.moved] = sum_of_masked(i - sizes.moved);
   }`,
@@ -245,7 +245,7 @@ fn sum_of_masked(i: u32) -> vec4f {
   let first = i / ${quads}u * sizes.rows_each;
   var total = vec4f();
   for (var row = first; row < min(first + sizes.rows_each, sizes.rows); row++) {
-    if (mask[row] != 0.0) { total += upstream((${upstreamRow("row")}) * ${quads}u + i % ${quads}u); }
+    if (mask[row] != 0u) { total += upstream((${upstreamRow("row")}) * ${quads}u + i % ${quads}u); }
   }
   return total;
 }`;

@@ -110,6 +110,12 @@ for (const [shape, patchSize] of patchShapes) {
   );
 }
 
+testOnBackends("patchify() takes images that were cast from integers", async () => {
+  const integers = tf.tensor4d([1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 4, 1], "int32");
+  const patches = patchify(tf.cast(integers, "float32"), [2, 2]);
+  assertEquals([...await readTensor(patches)], [1, 2, 5, 6, 3, 4, 7, 8]);
+});
+
 testOnBackends(
   "patchifyPixels() reads bytes wherever they start, and refuses what does not fit",
   async () => {
