@@ -39,7 +39,7 @@ export interface Thoroughness {
 }
 
 /** More runs at once take the host longer to record than the device to make. */
-const mostRuns = 4096;
+const mostRuns = 2048;
 /** Milliseconds of the shortest run that so many runs can time; the host needs longer to record one. */
 const shortestTold = 0.01;
 
