@@ -17,6 +17,7 @@ const floors: [prefix: string, floor: number][] = [
   ["src/optim/", 4],
   ["src/report/", 5],
   ["src/train/", 5],
+  ["src/bench/", 5],
   ["src/cli/", 6],
   ["cli.ts", 7],
   ["mod.ts", 7],

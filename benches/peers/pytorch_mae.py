@@ -3,8 +3,8 @@
 The model follows the paper (He et al. 2021) and does exactly the work of ours: random masking, encoder on the kept
 patches, decoder on all, loss on normalised pixels of the masked patches, AdamW with two parameter groups.
 
-    python3 pytorch_mae.py '{"name": "tiny", "image": 32, "patch": 4, "encoder": [192, 6, 3],
-        "decoder": [96, 2, 3], "batch": 64}' --precision fp32 --seconds 5
+    python3 pytorch_mae.py '{"name": "tiny", "image": 32, "patch": 4, "channels": 3, "encoder": [192, 6, 3],
+        "decoder": [96, 2, 3], "batch": 64, "ratio": 0.75}' --precision fp32 --seconds 5
 
 One line of JSON per configuration and precision: images per second, milliseconds per step, peak bytes.
 """
@@ -46,11 +46,12 @@ class Block(nn.Module):
 
 
 class Mae(nn.Module):
-    def __init__(self, image, patch, encoder, decoder):
+    def __init__(self, image, patch, channels, encoder, decoder, ratio):
         super().__init__()
         self.patch = patch
         self.length = (image // patch) ** 2
-        values = patch * patch * 3
+        self.kept = int(self.length * (1 - ratio))
+        values = patch * patch * channels
         width, depth, heads = encoder
         decoder_width, decoder_depth, decoder_heads = decoder
         self.embed = nn.Linear(values, width)
@@ -73,7 +74,7 @@ class Mae(nn.Module):
     def forward(self, images):
         patches = self.patchify(images)
         n, length, values = patches.shape
-        kept = length // 4
+        kept = self.kept
         shuffle = torch.rand(n, length, device=images.device).argsort(1)
         restore = shuffle.argsort(1)
         keep = shuffle[:, :kept]
@@ -97,12 +98,13 @@ def measure(shape, precision, device, seconds):
     tf32 = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
-    model = Mae(shape["image"], shape["patch"], shape["encoder"], shape["decoder"]).to(device)
+    channels = shape["channels"]
+    model = Mae(shape["image"], shape["patch"], channels, shape["encoder"], shape["decoder"], shape["ratio"]).to(device)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95))
-    images = torch.randn(shape["batch"], 3, shape["image"], shape["image"], device=device)
+    images = torch.randn(shape["batch"], channels, shape["image"], shape["image"], device=device)
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
 
     def step():
@@ -126,7 +128,7 @@ def measure(shape, precision, device, seconds):
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     median = sorted(times)[len(times) // 2]
     return {"name": shape["name"], "peer": "pytorch", "version": torch.__version__, "device": device,
-            "precision": precision, "imagesPerSecond": shape["batch"] / median,
+            "precision": precision, "batch": shape["batch"], "imagesPerSecond": shape["batch"] / median,
             "millisecondsPerStep": 1000 * median, "peakBytes": peak}
 
 
@@ -148,20 +150,24 @@ def gemm_rate(m, k, n, device, seconds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("shapes", nargs="*", help="configurations as JSON")
-    parser.add_argument("--precision", default="fp32", help="fp32, tf32 or bf16, or several with commas")
+    parser.add_argument("--precision", default="auto",
+                        help="fp32, tf32 or bf16, or several with commas; auto is fp32, and all three on CUDA")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--gemm", default="", help="m,k,n of a product to time as well")
+    parser.add_argument("--gemm", action="append", default=[], help="m,k,n of a product to time as well")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    if options.gemm:
-        m, k, n = map(int, options.gemm.split(","))
+    for product in options.gemm:
+        m, k, n = map(int, product.split(","))
         rate = gemm_rate(m, k, n, options.device, options.seconds)
-        print(json.dumps({"name": f"product {m}x{k}x{n}", "peer": "pytorch", "gflops": rate}), flush=True)
+        print(json.dumps({"sizes": f"{m} x {k} x {n}", "peer": "pytorch", "gflops": rate}), flush=True)
+    precisions = options.precision.split(",")
+    if options.precision == "auto":
+        precisions = ["fp32", "tf32", "bf16"] if options.device == "cuda" else ["fp32"]
     for shape in options.shapes:
-        for precision in options.precision.split(","):
+        for precision in precisions:
             result = measure(json.loads(shape), precision, options.device, options.seconds)
             print(json.dumps(result), flush=True)
 

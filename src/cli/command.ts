@@ -26,12 +26,14 @@ export interface Command {
   readonly summary: string;
   /** Its flags, besides those that every command has. */
   readonly flags: readonly Flag[];
-  /** The one argument that it needs besides flags; absent where it takes none. */
+  /** The one argument that it takes besides flags; absent where it takes none. */
   readonly argument?: {
     /** What stands for it in help. */
     readonly name: string;
     /** What it is. */
     readonly help: string;
+    /** Whether it may be left out. */
+    readonly optional?: boolean;
   };
   /** More for its help, after the flags. */
   readonly details?: () => string;
@@ -151,7 +153,7 @@ function refuseMissingValues(given: ReadonlyMap<string, readonly string[]>, valu
 
 function refuseArguments(command: Command, argument: string | undefined, extra: readonly string[]): void {
   const { name } = command;
-  if (command.argument && argument === undefined) {
+  if (command.argument && !command.argument.optional && argument === undefined) {
     throw new InputError(`mae ${name} needs a ${command.argument.name}: ${command.argument.help}`);
   }
   const unexpected = command.argument ? extra[0] : argument;

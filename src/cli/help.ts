@@ -31,7 +31,9 @@ export function commandHelp({ name, summary, flags, argument, details }: Command
   });
   const parts = [
     `mae ${name}: ${summary}`,
-    `Usage: mae ${name} [flags]${argument ? ` ${argument.name}` : ""}`,
+    `Usage: mae ${name} [flags]${
+      argument ? ` ${argument.optional ? `[${argument.name}]` : argument.name}` : ""
+    }`,
     ...(argument ? [`${argument.name} is ${argument.help}.`] : []),
     `Flags:\n${columnsOf(rows)}`,
     ...(details ? [details()] : []),

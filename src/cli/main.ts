@@ -2,6 +2,7 @@
 
 import project from "../../deno.json" with { type: "json" };
 import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
+import { bench } from "./bench.ts";
 import { type Command, parseArguments } from "./command.ts";
 import { doctor } from "./doctor.ts";
 import { commandHelp, programHelp } from "./help.ts";
@@ -10,7 +11,7 @@ import { pretrain } from "./pretrain.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 
 /** Every command, in the order of help. */
-export const commands: readonly Command[] = [pretrain, inspect, doctor];
+export const commands: readonly Command[] = [pretrain, inspect, bench, doctor];
 
 /**
  * Runs the program with its command-line arguments.

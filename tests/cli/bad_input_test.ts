@@ -98,7 +98,7 @@ const cases: readonly string[][] = [
   set("optim.min_lr=1"),
   set("run.checkpoint_every=1 epcoh"),
   set("run.seed=9007199254740992"),
-  set("run.precision=f16"),
+  set("run.precision=bf16"),
   // inspect
   ["inspect"],
   ["inspect", "a", "b"],

@@ -1,0 +1,146 @@
+/** `mae bench`: what is measured, in order. */
+import type { AdapterReport } from "../gpu/adapter.ts";
+import { setTuning } from "../gpu/tuner.ts";
+import { InputError, RunError } from "../util/errors.ts";
+import type { BenchConfig } from "./configurations.ts";
+import { measureFeatures, measureKernels, measureStep, onFreshRuntime } from "./measure.ts";
+import { measurePeaks, type Peaks } from "./peaks.ts";
+import { measurePeers, peerProducts } from "./peers.ts";
+import {
+  type BenchReport,
+  type ConfigReport,
+  type KernelReport,
+  type Machine,
+  reportVersion,
+} from "./report.ts";
+
+/** Parts of the benchmark, in the order in which they are measured. */
+export const benchParts = ["steps", "kernels", "features"] as const;
+/** Name of a part. */
+export type BenchPart = typeof benchParts[number];
+
+/** What to measure. */
+export interface BenchOptions {
+  /** Seconds of a measurement, about. */
+  readonly seconds: number;
+  /** Which parts. */
+  readonly parts: readonly BenchPart[];
+  /** For which configurations. */
+  readonly configs: readonly BenchConfig[];
+  /** Whether rivals do the same. */
+  readonly peers: boolean;
+  /** Whether kernels run by the plans that are fastest here (default), or by their first. */
+  readonly tune?: boolean;
+  /** The version of this program. */
+  readonly version: string;
+}
+
+/** Hears of results as they come. */
+export interface BenchListener {
+  /** What is being measured now. */
+  onProgress?(what: string): void;
+  /** The machine is known, before anything else. */
+  onMachine?(machine: Machine): void;
+  /** A configuration is done. */
+  onConfig?(report: ConfigReport): void;
+}
+
+/**
+ * Measures everything, one thing after the other.
+ *
+ * @throws {InputError} when half precision is asked for and the device has none
+ * @throws {RunError} where there is no WebGPU adapter, or the device fails
+ */
+export async function runBench(options: BenchOptions, listener: BenchListener = {}): Promise<BenchReport> {
+  setTuning(options.tune ?? true);
+  const date = new Date().toISOString();
+  listener.onProgress?.("the machine");
+  const machine = await measureMachine(options);
+  listener.onMachine?.(machine);
+  const halves = options.configs.find(({ precision }) => precision === "f16");
+  if (halves && machine.peaks.f16 === null) {
+    throw new InputError(
+      `Precision f16 (${halves.name}) needs a GPU with shader-f16, which this device lacks; use f32`,
+    );
+  }
+  const configurations: ConfigReport[] = [];
+  for (const config of options.configs) {
+    const report = await measureConfig(
+      config,
+      machine.peaks,
+      options,
+      (what) => listener.onProgress?.(`${config.name}: ${what}`),
+    );
+    configurations.push(report);
+    listener.onConfig?.(report);
+  }
+  return { version: reportVersion, date, seconds: options.seconds, machine, configurations };
+}
+
+function measureMachine({ seconds, version }: BenchOptions): Promise<Machine> {
+  return onFreshRuntime(async (runtime) => ({
+    mae: version,
+    deno: Deno.version.deno,
+    system: `${Deno.build.os} ${Deno.build.arch}`,
+    cores: navigator.hardwareConcurrency,
+    adapter: known(runtime.adapter),
+    peaks: await measurePeaks(runtime, seconds / 5),
+  }));
+}
+
+function known(adapter: AdapterReport | null): AdapterReport {
+  if (adapter === null) throw new RunError("The WebGPU adapter says nothing of itself");
+  return adapter;
+}
+
+async function measureConfig(
+  config: BenchConfig,
+  peaks: Peaks,
+  options: BenchOptions,
+  onProgress: (what: string) => void,
+): Promise<ConfigReport> {
+  const { parts, peers, seconds } = options;
+  const { name, batch, maskRatio, model, precision, remat } = config;
+  const { imageSize, patchSize, channels, encoder, decoder } = model;
+  const report: { -readonly [Key in keyof ConfigReport]: ConfigReport[Key] } = {
+    name,
+    batch,
+    imageSize,
+    patchSize,
+    channels,
+    encoder,
+    decoder,
+    maskRatio,
+    precision,
+    remat,
+  };
+  if (parts.includes("steps")) {
+    onProgress("whole training steps");
+    report.step = await measureStep(config, peaks, seconds);
+  }
+  if (parts.includes("kernels")) {
+    const kernels = await measureKernels(config, peaks, seconds, onProgress);
+    if (peers) onProgress("products by PyTorch");
+    report.kernels = peers ? await withPeerRates(kernels, seconds) : kernels;
+  }
+  if (parts.includes("features")) {
+    onProgress("features");
+    report.features = await measureFeatures(config, seconds);
+  }
+  if (peers && parts.includes("steps")) {
+    const ours = report.step?.imagesPerSecond ?? null;
+    report.peers = await measurePeers(config, ours, seconds, (peer) => onProgress(`the same by ${peer}`));
+  }
+  return report;
+}
+
+/** Adds PyTorch's rate to the products of linear layers, x Wᵀ. */
+async function withPeerRates(kernels: readonly KernelReport[], seconds: number): Promise<KernelReport[]> {
+  const isForward = ({ name }: KernelReport) => name.startsWith("product NT");
+  const sizes = new Set(kernels.filter(isForward).map((kernel) => kernel.sizes));
+  const { rates } = await peerProducts([...sizes], seconds);
+  return kernels.map((kernel) => {
+    const peerRate = isForward(kernel) ? rates.get(kernel.sizes) : undefined;
+    return peerRate === undefined ? kernel : { ...kernel, peerRate };
+  });
+}

@@ -1,0 +1,132 @@
+/** `mae bench` */
+
+import project from "../../deno.json" with { type: "json" };
+import type { BenchListener, BenchOptions, BenchPart } from "../bench/bench.ts";
+import { benchConfigs, configurationNames } from "../bench/configurations.ts";
+import type { BenchReport } from "../bench/report.ts";
+import { didYouMean, InputError, messageOf } from "../util/errors.ts";
+import { directoryOf, writeFileAtomic } from "../util/files.ts";
+import { configTables, machineTable } from "./bench_tables.ts";
+import type { Arguments, Command } from "./command.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The benchmark, as `src/bench/bench.ts` has it. */
+export type RunBench = (options: BenchOptions, listener: BenchListener) => Promise<BenchReport>;
+
+/** Loads the benchmark, and with it the GPU backend, only when the arguments are right. */
+const benchForReal: RunBench = async (options, listener) => {
+  const { runBench } = await import("../bench/bench.ts");
+  return await runBench(options, listener);
+};
+
+/** `mae bench` */
+export const bench: Command = benchCommand(benchForReal);
+
+const parts: Readonly<Record<string, readonly BenchPart[]>> = {
+  steps: ["steps"],
+  kernels: ["kernels"],
+  features: ["features"],
+  all: ["steps", "kernels", "features"],
+};
+
+const precisions = ["f32", "f16"] as const;
+
+/** The command around a benchmark. */
+export function benchCommand(run: RunBench): Command {
+  return {
+    name: "bench",
+    summary: "measure training steps, features and single kernels on this machine",
+    flags: [
+      {
+        name: "config",
+        value: "LIST",
+        help: `configurations or YAML files, with commas between; ${configurationNames.join(",")} by default`,
+      },
+      { name: "seconds", value: "S", help: "seconds of one measurement, about; 5 by default" },
+      {
+        name: "peers",
+        help: "have rivals do the same steps: stock tfjs, PyTorch and jax-js, where they are",
+      },
+      { name: "precision", value: "NAME", help: "f32 or f16; f32 by default, or what the file says" },
+      { name: "remat", help: "compute blocks again on the way back" },
+      {
+        name: "no-tune",
+        help: "run kernels by their default plans, without timing them on this device first",
+      },
+      { name: "out", value: "FILE", help: "write everything found to this file, as JSON" },
+      { name: "json", help: "print JSON instead of tables" },
+    ],
+    argument: {
+      name: "PART",
+      help: "steps, kernels, features or all; all by default",
+      optional: true,
+    },
+    details: () =>
+      `A software adapter takes minutes for vit_base and vit_large; --config tiny,mini is quick.
+docs/performance.md explains every figure and every field of the JSON.`,
+    run: (args, terminal) => benchmark(run, args, terminal),
+  };
+}
+
+async function benchmark(run: RunBench, args: Arguments, terminal: Terminal): Promise<number> {
+  const options = await readOptions(args);
+  const out = args.value("out");
+  if (out !== undefined) await checkFolder(out);
+  const asJson = args.has("json");
+  const print = (text: string) => {
+    if (!asJson) terminal.print(text);
+  };
+  const report = await run(options, {
+    onProgress: (what) => {
+      if (terminal.interactive) terminal.showStatus(`Measuring ${what}`.slice(0, terminal.columns() - 1));
+    },
+    onMachine: (machine) => print(machineTable(machine)),
+    onConfig: (config) => print(`\n${configTables(config)}`),
+  });
+  if (terminal.interactive) terminal.showStatus("");
+  const json = JSON.stringify(report, null, 2);
+  if (out !== undefined) await writeFileAtomic(out, `${json}\n`);
+  if (asJson) terminal.print(json);
+  return 0;
+}
+
+async function readOptions(args: Arguments): Promise<BenchOptions> {
+  const word = args.value("precision");
+  const precision = word === undefined ? undefined : oneOf("--precision", precisions, word);
+  const configs = await benchConfigs(args.value("config") ?? configurationNames.join(","));
+  return {
+    parts: parts[oneOf("PART", Object.keys(parts), args.argument ?? "all")],
+    configs: configs.map((config) => ({
+      ...config,
+      precision: precision ?? config.precision,
+      remat: args.has("remat") || config.remat,
+    })),
+    peers: args.has("peers"),
+    seconds: secondsOf(args.value("seconds") ?? "5"),
+    tune: !args.has("no-tune"),
+    version: project.version,
+  };
+}
+
+/** The word, if it is one of those allowed. */
+function oneOf<Word extends string>(what: string, allowed: readonly Word[], given: string): Word {
+  const found = allowed.find((word) => word === given);
+  if (found !== undefined) return found;
+  const list = `${allowed.slice(0, -1).join(", ")} or ${allowed[allowed.length - 1]}`;
+  throw new InputError(`${what} must be ${list}, not "${given}"${didYouMean(given, allowed)}`);
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() !== "" && seconds > 0 && seconds <= 3600) return seconds;
+  throw new InputError(`--seconds must be a number above 0 and up to 3600, not "${text}"`);
+}
+
+/** An hour's results must not be lost because there is nowhere to put them. */
+async function checkFolder(path: string): Promise<void> {
+  const folder = directoryOf(path);
+  const info = await Deno.stat(folder).catch((error) => {
+    throw new InputError(`--out ${path} cannot be written: ${messageOf(error)}`);
+  });
+  if (!info.isDirectory) throw new InputError(`--out ${path} cannot be written: ${folder} is no folder`);
+}
