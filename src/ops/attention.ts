@@ -1,20 +1,16 @@
 /** Multi-head self-attention (Vaswani et al. 2017) straight from the packed query-key-value product. */
 import { tf } from "../deps/tfjs.ts";
 import { attentionKernel, attentionKernelFits, attentionKernelGradient } from "./attention_kernel.ts";
+import type { AttentionShape } from "./attention_shape.ts";
 import { type Bodies, chooseBody, differentiable } from "./operation.ts";
 import { softmaxGradientComposed } from "./softmax.ts";
 
-interface Sizes {
-  readonly images: number;
-  readonly tokens: number;
-  readonly heads: number;
-  readonly headWidth: number;
-}
-
-interface AttentionBody {
+/** What a body of attention computes. */
+export interface AttentionBody {
   /** The result, then what the way back needs besides the packed product. */
-  forward(packed: tf.Tensor, sizes: Sizes): tf.Tensor[];
-  backward(upstream: tf.Tensor, packed: tf.Tensor, kept: tf.Tensor[], sizes: Sizes): tf.Tensor;
+  forward(packed: tf.Tensor, sizes: AttentionShape): tf.Tensor[];
+  /** Gradient of the packed product. */
+  backward(upstream: tf.Tensor, packed: tf.Tensor, kept: tf.Tensor[], sizes: AttentionShape): tf.Tensor;
 }
 
 const composed: AttentionBody = {
@@ -64,7 +60,7 @@ export function attention(packed: tf.Tensor, heads: number): tf.Tensor {
       }`,
     );
   }
-  const sizes: Sizes = { images, tokens, heads, headWidth: packedWidth / (3 * heads) };
+  const sizes: AttentionShape = { images, tokens, heads, headWidth: packedWidth / (3 * heads) };
   const body = attentionKernelFits(sizes) ? chooseBody(attentionBodies) : composed;
   return differentiable([packed], () => {
     const [value, ...kept] = body.forward(packed, sizes);
@@ -77,25 +73,25 @@ export function attention(packed: tf.Tensor, heads: number): tf.Tensor {
 }
 
 /** [N, T, 3·h·d] → three of [N·h, T, d] */
-function splitHeads(packed: tf.Tensor, { images, tokens, heads, headWidth }: Sizes): tf.Tensor3D[] {
+function splitHeads(packed: tf.Tensor, { images, tokens, heads, headWidth }: AttentionShape): tf.Tensor3D[] {
   const apart = tf.transpose(tf.reshape(packed, [images, tokens, 3, heads, headWidth]), [2, 0, 3, 1, 4]);
   return tf.split(tf.reshape(apart, [3 * images * heads, tokens, headWidth]) as tf.Tensor3D, 3, 0);
 }
 
 /** [N, T, h·d] → [N·h, T, d] */
-function takeHeads(x: tf.Tensor, { images, tokens, heads, headWidth }: Sizes): tf.Tensor3D {
+function takeHeads(x: tf.Tensor, { images, tokens, heads, headWidth }: AttentionShape): tf.Tensor3D {
   const apart = tf.transpose(tf.reshape(x, [images, tokens, heads, headWidth]), [0, 2, 1, 3]);
   return tf.reshape(apart, [images * heads, tokens, headWidth]);
 }
 
 /** [N·h, T, d] → [N, T, h·d] */
-function joinHeads(x: tf.Tensor, { images, tokens, heads, headWidth }: Sizes): tf.Tensor {
+function joinHeads(x: tf.Tensor, { images, tokens, heads, headWidth }: AttentionShape): tf.Tensor {
   const together = tf.transpose(tf.reshape(x, [images, heads, tokens, headWidth]), [0, 2, 1, 3]);
   return tf.reshape(together, [images, tokens, heads * headWidth]);
 }
 
 /** Three of [N·h, T, d] → [N, T, 3·h·d] */
-function packGradients(dq: tf.Tensor, dk: tf.Tensor, dv: tf.Tensor, sizes: Sizes): tf.Tensor {
+function packGradients(dq: tf.Tensor, dk: tf.Tensor, dv: tf.Tensor, sizes: AttentionShape): tf.Tensor {
   const { images, tokens, heads, headWidth } = sizes;
   const apart = tf.reshape(tf.concat([dq, dk, dv], 0), [3, images, heads, tokens, headWidth]);
   return tf.reshape(tf.transpose(apart, [1, 3, 0, 2, 4]), [images, tokens, 3 * heads * headWidth]);

@@ -3,10 +3,11 @@ import { tf } from "../deps/tfjs.ts";
 import { layerNormKernel, layerNormKernelGradients } from "./layer_norm_kernel.ts";
 import { asMatrix, type Bodies, chooseBody, differentiable } from "./operation.ts";
 
-/** Matrices in: x [M, D], gain [D], bias [D]. */
-interface LayerNormBody {
+/** What a body of layer norm computes. Matrices in: x [M, D], gain [D], bias [D]. */
+export interface LayerNormBody {
   /** The result, then what the way back needs besides x and gain. */
   forward(x: tf.Tensor2D, gain: tf.Tensor, bias: tf.Tensor, eps: number): tf.Tensor[];
+  /** Gradients of x, gain and bias. */
   backward(
     dy: tf.Tensor2D,
     x: tf.Tensor2D,

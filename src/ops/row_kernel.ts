@@ -90,6 +90,7 @@ export class RowKernel {
   private readonly looped: boolean;
 
   /**
+   * Starts a kernel without steps.
    * @param width values of a row
    * @param team who works on it
    */
@@ -175,10 +176,12 @@ ${this.after.join("\n")}
 }`;
   }
 
+  /** Quads of a row that a thread holds. */
   private get parts(): number {
     return Math.ceil(this.quads / this.team.size);
   }
 
+  /** The line for each quad that a thread holds, guarded where the row may have ended. */
   private unrolled(line: AtPlace): string {
     const { size } = this.team;
     return repeat(this.parts, (i) => {
@@ -197,6 +200,7 @@ ${this.kept.map(({ name, value }) => `      let ${name}_ = ${value(place)};`).jo
     }`;
   }
 
+  /** Each thread's own part of the reductions, then over the team. */
   private reduce(
     terms: Readonly<Record<string, AtPlace>>,
     initial: string,
@@ -215,6 +219,7 @@ ${this.kept.map(({ name, value }) => `      let ${name}_ = ${value(place)};`).jo
     if (this.team.size > this.team.lanes) this.overWorkgroup(names, combine);
   }
 
+  /** Every lane ends with the same value. */
   private overSubgroup(names: readonly string[], combine: (a: string, b: string) => string): void {
     const distances = Array.from({ length: Math.log2(this.team.lanes) }, (_, i) => 1 << i);
     for (const name of names) {

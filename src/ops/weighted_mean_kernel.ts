@@ -1,4 +1,4 @@
-/** Means of a few thousand values by one team of threads, in a fixed order. */
+/** Means of a few thousand values by one team of threads, in a fixed order. Traffic: 4 bytes per value and per weight; 3 operations. */
 import type { tf } from "../deps/tfjs.ts";
 import { type KernelSource, launch } from "../gpu/kernel.ts";
 import { rowGrid, RowKernel, type Team, teamFor, teamName } from "./row_kernel.ts";
