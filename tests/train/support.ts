@@ -113,7 +113,7 @@ export async function newestBits(run: string): Promise<{ step: number; model: st
 
 /** A run's metrics without what a clock had a part in. */
 export async function metricsOf(run: string): Promise<Partial<MetricsRecord>[]> {
-  const timings = new Set(["seconds", "images_per_second", "data_wait"]);
+  const timings = new Set(["seconds", "images_per_second", "data_wait", "peak_bytes"]);
   return (await readMetrics(`${run}/metrics.jsonl`)).map((record) =>
     Object.fromEntries(Object.entries(record).filter(([name]) => !timings.has(name)))
   );
