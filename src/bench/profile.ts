@@ -20,22 +20,23 @@ export interface DispatchTime {
  * Times every dispatch that `work` records, in order, with nanoseconds per tick from `timestampPeriod`. Copies into
  * textures count with the kernel that reads them.
  *
+ * @returns the times, and when (by `performance.now()`) the device had done the work
  * @throws {RunError} when the device fails
  */
 export async function dispatchTimes(
   runtime: Runtime,
   period: number,
   work: () => void,
-): Promise<DispatchTime[]> {
+): Promise<{ times: DispatchTime[]; end: number }> {
   const gpu = currentWebGpu();
   if (gpu === null) throw new Error("Dispatches are timed on a WebGPU device");
-  await runtime.settle();
   const stamps = new TimeStamps(gpu.device);
   try {
     const names = recordNames(gpu, stamps, work);
     await runtime.settle();
+    const end = performance.now();
     const ticks = await stamps.read();
-    return names.map((name, i) => ({ name, milliseconds: ticks[i] * period / 1e6 }));
+    return { times: names.map((name, i) => ({ name, milliseconds: ticks[i] * period / 1e6 })), end };
   } finally {
     stamps.destroy();
   }
@@ -177,7 +178,7 @@ export async function timestampPeriod(runtime: Runtime): Promise<number | null> 
   const { run } = arithmetic(target, "f32");
   const clock = { now: () => performance.now(), settle: () => runtime.settle() };
   const ticksOf = async (runs: number) => {
-    const times = await dispatchTimes(runtime, 1e6, () => {
+    const { times } = await dispatchTimes(runtime, 1e6, () => {
       for (let i = 0; i < runs; i++) run();
     });
     return times.reduce((sum, time) => sum + time.milliseconds, 0);

@@ -95,11 +95,13 @@ export interface StepReport extends RateReport {
   readonly split: SplitReport | null;
 }
 
-/** The time of a step by kernel. */
+/** The time of a step by kernel, as measured with every dispatch timed. */
 export interface SplitReport {
+  /** Milliseconds of a step then. */
+  readonly millisecondsPerStep: number;
   /** Kernels by group, the longest first; `share` is of the step's time. */
   readonly kernels: readonly (KernelGroup & { readonly share: number })[];
-  /** The rest: recording, uploads, waiting. Below 0 when single dispatches took longer than within the step. */
+  /** The rest: recording, uploads, waiting. */
   readonly outside: { readonly milliseconds: number; readonly share: number };
 }
 

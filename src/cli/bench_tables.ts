@@ -73,13 +73,13 @@ ${count(parameters)} parameters, ${rate(operations / 1e9)} GFLOP a step: ${rate(
 
 function splitTable(split: SplitReport | null): string {
   if (split === null) return "This device gives no times of single kernels.";
-  const { kernels, outside } = split;
+  const { kernels, outside, millisecondsPerStep } = split;
   const small = kernels.filter(({ share }) => share < 0.005);
   const rows = [
     ...kernels.filter(({ share }) => share >= 0.005),
     ...(small.length === 0 ? [] : [sumOf(`${plural(small.length, "other kind")}`, small)]),
   ].map((group) => [group.name, `${group.dispatches}`, fixed(group.milliseconds), percentage(group.share)]);
-  return `Time by kernel\n${
+  return `Time by kernel, of ${milliseconds(millisecondsPerStep)}\n${
     table(["", "dispatches", "ms", "share"], [
       ...rows,
       ["outside kernels", "", fixed(outside.milliseconds), percentage(outside.share)],
