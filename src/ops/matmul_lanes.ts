@@ -167,7 +167,7 @@ function multiply({ form, lanes, columnSums, rows, groups, kStep }: Shape): stri
 function store({ lanes, rows, bias, residual, slope, gelu, half, accumulate }: Shape, g: number): string {
   const lines = repeat(rows, (r) => {
     const sum = [
-      `c${r}_${g}`,
+      `c${r}_${g} * sizes.scale`,
       ...(bias ? ["add"] : []),
       ...(residual ? ["residual(at)"] : []),
       ...(accumulate ? ["c[at]"] : []),
@@ -191,7 +191,7 @@ function storeSums({ lanes, accumulate }: Shape, sumGroups: number): string {
   return repeat(sumGroups, (g) => {
     const at = `sizes.a_column + row0 / 4u + ${g * lanes}u + lane`;
     return `  if (tile.y == 0u && row0 / 4u + ${g * lanes}u + lane < sizes.m / 4u) {
-    sums[${at}] ${accumulate ? "+=" : "="} sum${g};
+    sums[${at}] ${accumulate ? "+=" : "="} sum${g} * sizes.scale;
   }`;
   });
 }

@@ -51,16 +51,19 @@ export function bindings(...declarations: readonly string[]): string {
   return declarations.map((line, i) => `@group(0) @binding(${i}) ${line}`).join("\n");
 }
 
-/** The exact GELU and its slope: erf by Abramowitz and Stegun 7.1.26 (absolute error under 1.5e-7). */
+/**
+ * The exact GELU and its slope: erf by Abramowitz and Stegun 7.1.26 (absolute error under 1.5e-7), whose exponential is
+ * the one of the normal density.
+ */
 export const geluFunctions = `
-fn erf4(x: vec4f) -> vec4f {
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
+fn bell4(x: vec4f) -> vec4f { return exp(-0.5 * min(x * x, vec4f(160.0))); }
+fn erf4(x: vec4f, bell: vec4f) -> vec4f { // of x / sqrt(2)
+  let t = 1.0 / (1.0 + ${float(0.3275911 * Math.SQRT1_2)} * abs(x));
   let poly = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
-  return sign(x) * (1.0 - poly * exp(-min(a * a, vec4f(80.0))));
+  return sign(x) * (1.0 - poly * bell);
 }
-fn gelu4(x: vec4f) -> vec4f { return 0.5 * x * (1.0 + erf4(x * ${float(Math.SQRT1_2)})); }
+fn gelu4(x: vec4f) -> vec4f { return 0.5 * x * (1.0 + erf4(x, bell4(x))); }
 fn gelu_slope4(x: vec4f) -> vec4f {
-  let density = exp(-0.5 * min(x * x, vec4f(160.0))) * ${float(1 / Math.sqrt(2 * Math.PI))};
-  return 0.5 * (1.0 + erf4(x * ${float(Math.SQRT1_2)})) + x * density;
+  let bell = bell4(x);
+  return 0.5 * (1.0 + erf4(x, bell)) + x * bell * ${float(1 / Math.sqrt(2 * Math.PI))};
 }`;
