@@ -8,17 +8,9 @@
  * Work: 2·M·N·K operations; traffic per tile (R + columns) · K · 4 bytes.
  */
 import type { KernelSource } from "../gpu/kernel.ts";
-import { type ProductVariant, sizesStruct, variantName } from "./product_form.ts";
-import {
-  asStored,
-  bindings,
-  component,
-  declareQuads,
-  declareResult,
-  geluFunctions,
-  loadQuads,
-  repeat,
-} from "./wgsl.ts";
+import { type ProductVariant, variantName } from "./product_form.ts";
+import { productDeclarations } from "./product_wgsl.ts";
+import { asStored, component, repeat } from "./wgsl.ts";
 
 /** How a product is dealt out to lanes. */
 export interface LanesPlan {
@@ -49,33 +41,13 @@ export function lanesSource(variant: ProductVariant, plan: LanesPlan): KernelSou
   return {
     name: ["matmul_lanes", lanes, rows, groups, kStep, variantName(variant)].join("_"),
     code: () => `
-${declarations(variant)}
+${productDeclarations(variant)}
 ${loaders(variant)}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lane: u32) {
 ${body(shape)}
 }`,
   };
-}
-
-/** Bindings and loaders that every product kernel has. */
-function declarations({ a, b, bias, residual, slope, gelu, half, columnSums }: ProductVariant): string {
-  const extras = Object.entries({ bias, residual, slope })
-    .filter((entry): entry is [string, NonNullable<typeof entry[1]>] => entry[1] !== undefined);
-  return `${sizesStruct}
-${
-    bindings(
-      declareQuads("a", a),
-      declareQuads("b", b),
-      ...extras.map(([name, storage]) => declareQuads(name, storage)),
-      declareResult("c", half),
-      ...(gelu ? [declareResult("activated", half)] : []),
-      ...(columnSums ? [declareResult("sums")] : []),
-      "var<uniform> sizes: Sizes;",
-    )
-  }
-${extras.map(([name, storage]) => loadQuads(name, storage)).join("\n")}
-${gelu || slope ? geluFunctions : ""}`;
 }
 
 /** Quads of the operands by row and column; 0 wherever that matters (beyond the last row, and for A beyond k). */
@@ -92,9 +64,7 @@ function loaders({ form, a, b }: ProductVariant): string {
     return `fn load_${name}(row: u32, column4: u32) -> vec4f { return ${guarded}; }`;
   };
   return [
-    loadQuads("a", a),
     load("a", form === "TN" ? "sizes.k" : "sizes.m", a),
-    loadQuads("b", b),
     load("b", form === "NT" ? "sizes.n" : "sizes.k", b),
   ].join("\n");
 }
