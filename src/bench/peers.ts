@@ -3,7 +3,7 @@
  * result. What is missing, fails or takes too long is a line in the report and no error.
  */
 import { messageOf } from "../util/errors.ts";
-import { pathExists } from "../util/files.ts";
+import { baseName, pathExists } from "../util/files.ts";
 import type { BenchConfig } from "./configurations.ts";
 import type { PeerReport } from "./report.ts";
 
@@ -135,7 +135,7 @@ export async function runProgram(command: string, args: readonly string[], limit
 /** Never asks: a benchmark may run unattended. */
 function notPermitted(command: string): string | null {
   const granted = Deno.permissions.querySync({ name: "run", command }).state === "granted";
-  return granted ? null : `needs --allow-run=${command}, which deno task bench gives`;
+  return granted ? null : `needs leave to run ${baseName(command)}, which deno task bench gives`;
 }
 
 function jsonLines(text: string): Record<string, unknown>[] {

@@ -27,7 +27,7 @@ Deno.test("runProgram() ends a program that takes too long, and keeps what it pr
 Deno.test("runProgram() asks for no permission and starts nothing that is not there", async () => {
   const { lines, failure } = await runProgram("/nonexistent/python3", [], 1);
   assertEquals(lines, []);
-  assertMatch(failure ?? "", /needs --allow-run=\/nonexistent\/python3|is not there/);
+  assertMatch(failure ?? "", /needs leave to run python3|is not there/);
 });
 
 Deno.test("peerShape() tells rivals the same model, or nothing where they cannot make it", async () => {
