@@ -19,7 +19,7 @@ export interface CropRanges {
 }
 
 /** Rounds half to even, as Python's `round`. */
-function roundHalfToEven(value: number): number {
+export function roundHalfToEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
   return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;

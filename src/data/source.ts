@@ -26,14 +26,14 @@ function isImageName(name: string): boolean {
 }
 
 /** `a.jpg, b.png and c.webp` for a list of words. */
-function inWords(words: readonly string[], last: string): string {
+export function inWords(words: readonly string[], last: string): string {
   return words.length < 2
     ? words.join("")
     : `${words.slice(0, -1).join(", ")} ${last} ${words[words.length - 1]}`;
 }
 
 /** Sorts by the bytes of the UTF-8 form, whatever the system's locale. */
-function sortByBytes(paths: string[]): string[] {
+export function sortByBytes(paths: string[]): string[] {
   // The default order, by UTF-16 units, is the same unless characters beyond U+FFFF take part.
   if (!paths.some((path) => /[\ud800-\udfff]/.test(path))) return paths.sort();
   const encoder = new TextEncoder();

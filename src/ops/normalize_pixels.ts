@@ -85,7 +85,7 @@ function checkPixels(...[pixels, shape, mean, std]: Parameters<Body>): void {
 }
 
 /** The bytes four to a word, the last one filled up: the same memory where that is possible. */
-function wordsOf(pixels: Uint8Array): Int32Array {
+export function wordsOf(pixels: Uint8Array): Int32Array {
   if (pixels.length % 4 === 0 && pixels.byteOffset % 4 === 0) {
     return new Int32Array(pixels.buffer, pixels.byteOffset, pixels.length / 4);
   }

@@ -7,9 +7,20 @@
  */
 
 /** Purposes that keep the streams of one seed apart; the values are part of the checkpoint contract. */
-export const Stream = { init: 1, order: 2, augment: 3, mask: 4, figure: 5, substitute: 6 } as const;
+export const Stream = {
+  init: 1,
+  order: 2,
+  augment: 3,
+  mask: 4,
+  figure: 5,
+  substitute: 6,
+  mix: 7,
+  erase: 8,
+  split: 9,
+} as const;
 
-function mix32(h: number): number {
+/** The 32-bit finaliser of MurmurHash3: spreads every bit of `h` over all bits of the result. */
+export function mix32(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;

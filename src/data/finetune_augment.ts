@@ -1,0 +1,41 @@
+/** From a decoded image to the pixels of one fine-tuning example (timm's `create_transform`, up to the normalisation). */
+import type { ColorJitterConfig, RandAugmentConfig, Size } from "../config/finetune_types.ts";
+import type { AugmentConfig } from "../config/types.ts";
+import { augmentForTraining } from "./augment.ts";
+import { jitterColors } from "./color_jitter.ts";
+import type { Image } from "./image.ts";
+import { type AugmentDraws, fillColor, randAugment } from "./rand_augment.ts";
+
+/** How fine-tuning augments an image. */
+export interface FinetuneAugment extends AugmentConfig {
+  /** RandAugment, or null to leave it out. */
+  readonly randAugment: RandAugmentConfig | null;
+  /** Colour jitter, or null; as in timm it stands back where there is RandAugment. */
+  readonly colorJitter: ColorJitterConfig | null;
+  /** Mean of the data set per channel, in [0, 1]: the colour that rotations and the like leave behind. */
+  readonly mean: readonly number[];
+}
+
+/**
+ * Random resized crop and flip as in pre-training, then RandAugment or colour jitter on the resized pixels. Random erasing and
+ * mixing come later, on normalised batches. Draws, in order: those of the crop, the flip, and the operations.
+ * @returns pixels [height, width, channels], in `out` when given
+ */
+export function augmentForFinetuning(
+  image: Image,
+  size: Size,
+  augment: FinetuneAugment,
+  draws: AugmentDraws,
+  out?: Uint8Array,
+): Uint8Array {
+  const data = augmentForTraining(image, size, augment, draws, out);
+  const cropped = { data, height: size[0], width: size[1], channels: image.channels };
+  const { randAugment: operations, colorJitter, mean } = augment;
+  const augmented = operations !== null
+    ? randAugment(cropped, operations, fillColor(mean), draws)
+    : colorJitter !== null
+    ? jitterColors(cropped, colorJitter, draws)
+    : cropped;
+  if (augmented !== cropped) data.set(augmented.data);
+  return data;
+}

@@ -1,0 +1,38 @@
+import { officialRandAugment } from "../../src/config/finetune_types.ts";
+import { augmentForTraining } from "../../src/data/augment.ts";
+import { jitterColors } from "../../src/data/color_jitter.ts";
+import { augmentForFinetuning, type FinetuneAugment } from "../../src/data/finetune_augment.ts";
+import { fillColor, randAugment } from "../../src/data/rand_augment.ts";
+import { Random } from "../../src/util/random.ts";
+import { assertEquals } from "../deps.ts";
+import { maeAugment, noise } from "./support.ts";
+
+const mean = [0.485, 0.456, 0.406];
+const plain: FinetuneAugment = { ...maeAugment, randAugment: null, colorJitter: null, mean };
+const colorJitter = { brightness: 0.4, contrast: 0.4, saturation: 0.4 };
+
+Deno.test("augmentForFinetuning() crops, flips, and goes on with the same stream", () => {
+  const image = noise(40, 50, 3);
+  for (let seed = 0; seed < 8; seed++) {
+    const stream = new Random(seed);
+    const data = augmentForTraining(image, [16, 24], maeAugment, stream);
+    const cropped = { data, height: 16, width: 24, channels: 3 };
+    const expected = randAugment(cropped, officialRandAugment, fillColor(mean), stream).data;
+    const both = { ...plain, randAugment: officialRandAugment, colorJitter };
+    const out = new Uint8Array(16 * 24 * 3);
+    assertEquals(augmentForFinetuning(image, [16, 24], both, new Random(seed), out), expected);
+    assertEquals(out, expected);
+  }
+});
+
+Deno.test("augmentForFinetuning() jitters colours where there is no RandAugment, and can do neither", () => {
+  const image = noise(30, 30, 3);
+  const stream = new Random(4);
+  const data = augmentForTraining(image, [16, 16], maeAugment, stream);
+  const cropped = { data, height: 16, width: 16, channels: 3 };
+  assertEquals(augmentForFinetuning(image, [16, 16], plain, new Random(4)), data);
+  assertEquals(
+    augmentForFinetuning(image, [16, 16], { ...plain, colorJitter }, new Random(4)),
+    jitterColors(cropped, colorJitter, stream).data,
+  );
+});
