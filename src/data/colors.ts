@@ -127,25 +127,28 @@ const BESIDE = Math.fround(1 / 13), MIDDLE = Math.fround(5 / 13);
 export function adjustSharpness(image: Image, factor: number): Image {
   const { data: from, height, width, channels } = image;
   const data = from.slice();
+  const row = width * channels;
+  // Pillow leaves the outermost pixels as they are, and with them images of fewer than three rows or columns.
+  if (height < 3 || width < 3) return { ...image, data };
   const { fround } = Math;
   const rounded = fround(factor);
-  const row = width * channels;
-  /** Three pixels of a row, added up in float32 as Pillow does. */
-  const weigh = (i: number, middle: number) =>
-    fround(
-      fround(fround(from[i - channels] * BESIDE) + fround(from[i] * middle)) +
-        fround(from[i + channels] * BESIDE),
-    );
-  // Pillow leaves the outermost pixels as they are, and with them images of fewer than three rows or columns.
+  /** Three pixels of a row added up in float32, in Pillow's order; rows above and below weigh the same. */
+  const outer = new Float32Array(from.length);
+  const last = from.length - channels;
+  for (let i = channels; i < last; i++) {
+    outer[i] = fround(fround(from[i - channels] * BESIDE) + fround(from[i] * BESIDE)) +
+      fround(from[i + channels] * BESIDE);
+  }
+  const colors = colorChannels(image);
   for (let y = 1; y < height - 1; y++) {
-    for (let x = 1; x < width - 1; x++) {
-      for (let c = 0; c < colorChannels(image); c++) {
-        const i = y * row + x * channels + c;
-        const sum = fround(
-          fround(fround(0.5 + weigh(i + row, BESIDE)) + weigh(i, MIDDLE)) + weigh(i - row, BESIDE),
-        );
-        data[i] = blend(Math.min(255, Math.trunc(sum)), from[i], rounded);
-      }
+    for (let i = y * row + channels; i < (y + 1) * row - channels; i++) {
+      if (channels !== colors && i % channels === colors) continue; // alpha
+      const inner = fround(
+        fround(fround(from[i - channels] * BESIDE) + fround(from[i] * MIDDLE)) +
+          fround(from[i + channels] * BESIDE),
+      );
+      const smoothed = fround(fround(fround(0.5 + outer[i + row]) + inner) + outer[i - row]);
+      data[i] = blend(Math.min(255, Math.trunc(smoothed)), from[i], rounded);
     }
   }
   return { ...image, data };

@@ -10,11 +10,6 @@ export interface ErasingDraws extends CropDraws {
   bits(): number;
 }
 
-/** The stream that erases in the image at a position of an epoch. */
-export function erasingStream(seed: number, epoch: number, position: number): Random {
-  return new Random(seed, Stream.erase, epoch, position);
-}
-
 /**
  * The rectangle an image loses, or null: ten tries for one smaller than the image in both directions. Draws, in order: whether
  * at all, then area and aspect of each try, top and left of the one that fits, and the key of its noise. In tiny images the
@@ -38,4 +33,18 @@ export function drawErasure(
     return { box: { top, left, height: rows, width: columns }, key: draws.bits() };
   }
   return null;
+}
+
+/** What each image of a micro-batch loses, as a function of the seed, the micro-batch (counted from the run's start) and the slot. */
+export function drawErasures(
+  count: number,
+  size: Size,
+  config: ErasingConfig,
+  seed: number,
+  microBatch: number,
+): (Erasure | null)[] {
+  return Array.from(
+    { length: count },
+    (_, slot) => drawErasure(size, config, new Random(seed, Stream.erase, microBatch, slot)),
+  );
 }

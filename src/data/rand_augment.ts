@@ -59,8 +59,26 @@ const enhancement: Operation["argument"] = (level, isNegated) => 1 + signed(0.9)
 /** Largest shear, and largest translation as a share of the image's side. */
 const MOST_SHEAR = 0.3, MOST_TRANSLATION = 0.45;
 
-/** The operations under timm's names, in timm's order. */
-const OPERATIONS = {
+/** timm's names of the operations. */
+export type OperationName =
+  | "AutoContrast"
+  | "Equalize"
+  | "Invert"
+  | "Rotate"
+  | "PosterizeIncreasing"
+  | "SolarizeIncreasing"
+  | "SolarizeAdd"
+  | "ColorIncreasing"
+  | "ContrastIncreasing"
+  | "BrightnessIncreasing"
+  | "SharpnessIncreasing"
+  | "ShearX"
+  | "ShearY"
+  | "TranslateXRel"
+  | "TranslateYRel";
+
+/** The operations in timm's order. */
+const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
   AutoContrast: { argument: noArgument, apply: autoContrast },
   Equalize: { argument: noArgument, apply: equalize },
   Invert: { argument: noArgument, apply: invert },
@@ -95,18 +113,14 @@ const OPERATIONS = {
     apply: (image, share, interpolation, fill) =>
       transformAffine(image, [1, 0, 0, 0, 1, share * image.height], interpolation(), fill),
   },
-} as const satisfies Record<string, Operation>;
-
-/** Names of the operations. */
-export type OperationName = keyof typeof OPERATIONS;
+};
 
 /** All operations, in the order they are drawn from. */
 export const operationNames = Object.keys(OPERATIONS) as readonly OperationName[];
 
 /** An operation's argument (degrees, factor, bits, …) at a strength from 0 to 10; `isNegated` decides about its sign. */
 export function operationArgument(name: OperationName, level: number, isNegated: () => boolean): number {
-  const { argument }: Operation = OPERATIONS[name];
-  return argument(level, isNegated);
+  return OPERATIONS[name].argument(level, isNegated);
 }
 
 /**
@@ -121,8 +135,7 @@ export function applyOperation(
   interpolation: () => Interpolation,
   fill: readonly number[],
 ): Image {
-  const { apply }: Operation = OPERATIONS[name];
-  return apply(image, argument, interpolation, fill);
+  return OPERATIONS[name].apply(image, argument, interpolation, fill);
 }
 
 /** The colour that fills gaps: the data set's mean, as a byte per channel. */

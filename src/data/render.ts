@@ -2,6 +2,7 @@
 import type { AugmentConfig, Size } from "../config/types.ts";
 import { augmentForTraining } from "./augment.ts";
 import { decodeImage } from "./decode.ts";
+import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
 import { BrokenImageError, type Channels, type Image } from "./image.ts";
 import { augmentationStream } from "./sampler.ts";
 
@@ -20,8 +21,8 @@ export interface ImageSettings {
 
 /** How examples are made of files. */
 export interface RenderSettings extends ImageSettings {
-  /** Random crop and flip. */
-  readonly augment: AugmentConfig;
+  /** Random crop and flip, and for fine-tuning what changes colours and shapes. */
+  readonly augment: AugmentConfig | FinetuneAugment;
   /** The run's seed. */
   readonly seed: number;
 }
@@ -86,7 +87,9 @@ export async function renderItem(
   const out = batch.subarray(item.slot * length, (item.slot + 1) * length);
   try {
     const image = await readImage(item.path, settings);
-    augmentForTraining(image, imageSize, augment, augmentationStream(seed, epoch, item.position), out);
+    const stream = augmentationStream(seed, epoch, item.position);
+    if ("randAugment" in augment) augmentForFinetuning(image, imageSize, augment, stream, out);
+    else augmentForTraining(image, imageSize, augment, stream, out);
   } catch (error) {
     if (error instanceof BrokenImageError) return { slot: item.slot, reason: error.message };
     throw error;

@@ -5,7 +5,7 @@
 import { mix32 } from "../util/random.ts";
 
 /** [N, H, W, C] of a batch. */
-type Shape = readonly [images: number, height: number, width: number, channels: number];
+export type BatchShape = readonly [images: number, height: number, width: number, channels: number];
 
 /** A rectangle of pixels; it may be empty. */
 export interface PixelBox {
@@ -63,7 +63,7 @@ export function noiseAt(key: number, index: number): number {
 /** Erases rectangles in place. A value's noise depends on the key and its index within the image alone. */
 export function eraseOnHost(
   images: Float32Array,
-  [, height, width, channels]: Shape,
+  [, height, width, channels]: BatchShape,
   erasures: readonly (Erasure | null)[],
 ): void {
   const length = height * width * channels;
@@ -78,7 +78,7 @@ export function eraseOnHost(
 }
 
 /** Mixes a batch in float32, in timm's order of operations; a new array. */
-export function mixOnHost(images: Float32Array, shape: Shape, { share, box }: Mix): Float32Array {
+export function mixOnHost(images: Float32Array, shape: BatchShape, { share, box }: Mix): Float32Array {
   const [count, height, width, channels] = shape;
   const length = height * width * channels;
   const own = Math.fround(share), others = Math.fround(1 - share);

@@ -1,7 +1,7 @@
 import { officialErasing } from "../../src/config/finetune_types.ts";
-import { drawErasure, type ErasingDraws, erasingStream } from "../../src/data/erasing.ts";
+import { drawErasure, drawErasures, type ErasingDraws } from "../../src/data/erasing.ts";
 import { Random } from "../../src/util/random.ts";
-import { assert, assertEquals } from "../deps.ts";
+import { assert, assertEquals, assertNotEquals } from "../deps.ts";
 
 /** Draws from lists. */
 function scripted(uniforms: number[], integers: number[]): ErasingDraws & { asked: number[] } {
@@ -31,19 +31,19 @@ Deno.test("drawErasure() tries again while the rectangle is as large as the imag
   assertEquals(drawErasure([24, 24], officialErasing, wide), null);
 });
 
-Deno.test("drawErasure() erases a quarter of the images, within bounds, repeatably", () => {
-  let erased = 0, share = 0;
-  for (let i = 0; i < 4000; i++) {
-    const erasure = drawErasure([32, 32], officialErasing, erasingStream(1, 2, i));
-    assertEquals(drawErasure([32, 32], officialErasing, erasingStream(1, 2, i)), erasure);
-    if (erasure === null) continue;
-    const { top, left, height, width } = erasure.box;
+Deno.test("drawErasures() erases a quarter of the images, within bounds, repeatably", () => {
+  const erasures = drawErasures(4000, [32, 32], officialErasing, 1, 2);
+  assertEquals(drawErasures(4000, [32, 32], officialErasing, 1, 2), erasures);
+  assertNotEquals(drawErasures(4000, [32, 32], officialErasing, 1, 3), erasures);
+  const erased = erasures.filter((erasure) => erasure !== null);
+  let share = 0;
+  for (const { box: { top, left, height, width } } of erased) {
     assert(top >= 0 && left >= 0 && top + height <= 32 && left + width <= 32 && height < 32 && width < 32);
-    erased++;
     share += height * width / 1024;
   }
-  assert(Math.abs(erased / 4000 - 0.25) < 0.03, `${erased} of 4000`);
-  assert(Math.abs(share / erased - 0.176) < 0.02, `${share / erased} of the area`);
+  assert(Math.abs(erased.length / 4000 - 0.25) < 0.03, `${erased.length} of 4000`);
+  assert(Math.abs(share / erased.length - 0.176) < 0.02, `${share / erased.length} of the area`);
+  assertEquals(new Set(erased.map(({ key }) => key)).size, erased.length);
 });
 
 Deno.test("drawErasure() finds no room but for an empty rectangle in an image of one pixel", () => {

@@ -3,9 +3,11 @@ import { augmentForTraining } from "../../src/data/augment.ts";
 import { jitterColors } from "../../src/data/color_jitter.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "../../src/data/finetune_augment.ts";
 import { fillColor, randAugment } from "../../src/data/rand_augment.ts";
+import { openLoader } from "../../src/data/loader.ts";
+import { listImages } from "../../src/data/source.ts";
 import { Random } from "../../src/util/random.ts";
-import { assertEquals } from "../deps.ts";
-import { maeAugment, noise } from "./support.ts";
+import { assertEquals, assertNotEquals } from "../deps.ts";
+import { inFolder, maeAugment, noise, writeImages } from "./support.ts";
 
 const mean = [0.485, 0.456, 0.406];
 const plain: FinetuneAugment = { ...maeAugment, randAugment: null, colorJitter: null, mean };
@@ -35,4 +37,36 @@ Deno.test("augmentForFinetuning() jitters colours where there is no RandAugment,
     augmentForFinetuning(image, [16, 16], { ...plain, colorJitter }, new Random(4)),
     jitterColors(cropped, colorJitter, stream).data,
   );
+});
+
+Deno.test("openLoader() augments for fine-tuning, alike with any number of workers", async () => {
+  await inFolder(async (folder) => {
+    await writeImages(folder, 9);
+    const source = await listImages(folder);
+    const batches = async (workers: number, augment: FinetuneAugment) => {
+      const loader = await openLoader({
+        source,
+        imageSize: [16, 12],
+        channels: 3,
+        augment,
+        exif: "ignore",
+        batchSize: 8,
+        accumulate: 1,
+        repeat: 1,
+        seed: 5,
+        workers,
+      });
+      try {
+        return [(await loader.next()).pixels.slice(), (await loader.next()).pixels.slice()];
+      } finally {
+        await loader.close();
+      }
+    };
+    const augment = { ...plain, randAugment: officialRandAugment };
+    const reference = await batches(0, augment);
+    assertNotEquals(reference, await batches(0, plain));
+    for (const workers of [1, 2]) {
+      assertEquals(await batches(workers, augment), reference, `${workers} workers`);
+    }
+  });
 });

@@ -37,7 +37,17 @@ Deno.test("Random gives the same bits in every version", () => {
 });
 
 Deno.test("the streams of a seed keep their numbers", () => {
-  assertEquals({ ...Stream }, { init: 1, order: 2, augment: 3, mask: 4, figure: 5, substitute: 6 });
+  assertEquals({ ...Stream }, {
+    init: 1,
+    order: 2,
+    augment: 3,
+    mask: 4,
+    figure: 5,
+    substitute: 6,
+    mix: 7,
+    erase: 8,
+    split: 9,
+  });
 });
 
 /** xoshiro128** as its authors define it, in whole numbers of any size. */
