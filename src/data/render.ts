@@ -1,6 +1,6 @@
 /** One file to one example: what a data worker does. */
 import type { AugmentConfig, Size } from "../config/types.ts";
-import { augmentForTraining } from "./augment.ts";
+import { augmentForTraining, transformForEvaluation } from "./augment.ts";
 import { decodeImage } from "./decode.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
 import { BrokenImageError, type Channels, type Image } from "./image.ts";
@@ -19,10 +19,16 @@ export interface ImageSettings {
   readonly exif: "apply" | "ignore";
 }
 
+/** Instead of an augmentation: the evaluation transform. */
+export interface CenterCrop {
+  /** Share of the resized image's sides that the centre crop keeps. */
+  readonly cropShare: number;
+}
+
 /** How examples are made of files. */
 export interface RenderSettings extends ImageSettings {
-  /** Random crop and flip, and for fine-tuning what changes colours and shapes. */
-  readonly augment: AugmentConfig | FinetuneAugment;
+  /** Random crop and flip, and for fine-tuning what changes colours and shapes; or no randomness at all. */
+  readonly augment: AugmentConfig | FinetuneAugment | CenterCrop;
   /** The run's seed. */
   readonly seed: number;
 }
@@ -73,7 +79,7 @@ export async function readImage(path: string, settings: ImageSettings): Promise<
 }
 
 /**
- * Makes one training example in its slot of the batch [slots, height, width, channels]; undefined, or why the file is
+ * Makes one example in its slot of the batch [slots, height, width, channels]; undefined, or why the file is
  * broken.
  */
 export async function renderItem(
@@ -88,7 +94,8 @@ export async function renderItem(
   try {
     const image = await readImage(item.path, settings);
     const stream = augmentationStream(seed, epoch, item.position);
-    if ("randAugment" in augment) augmentForFinetuning(image, imageSize, augment, stream, out);
+    if ("cropShare" in augment) transformForEvaluation(image, imageSize, augment.cropShare, out);
+    else if ("randAugment" in augment) augmentForFinetuning(image, imageSize, augment, stream, out);
     else augmentForTraining(image, imageSize, augment, stream, out);
   } catch (error) {
     if (error instanceof BrokenImageError) return { slot: item.slot, reason: error.message };

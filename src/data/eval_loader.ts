@@ -1,0 +1,112 @@
+/** The images of a data set in their order, each once, by the evaluation transform, made ahead of time in workers. */
+import { automaticWorkers, type BrokenFile } from "./loader.ts";
+import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
+import type { ImageSettings, Item, ItemFailure, RenderSettings } from "./render.ts";
+import { type ImageSource, pathOfSample } from "./source.ts";
+
+/** What to load, and how. */
+export interface EvalLoaderOptions extends ImageSettings {
+  /** The image files. */
+  readonly source: ImageSource;
+  /** Images of a batch; the last one may have fewer. */
+  readonly batchSize: number;
+  /** Share of the resized image's sides that the centre crop keeps. */
+  readonly cropShare: number;
+  /** Data workers; `auto` is the number of cores, at most 8; 0 works in this thread. */
+  readonly workers: number | "auto";
+  /** The worker's module, where it does not lie beside this one. */
+  readonly workerUrl?: URL | string;
+  /** Called for each broken file; such files are in no batch. */
+  readonly onBroken?: (file: BrokenFile) => void;
+}
+
+/** Some images of a data set. */
+export interface EvalBatch {
+  /** Pixels [images, height, width, channels]. Valid until the next batch is asked for; then the memory is written anew. */
+  readonly pixels: Uint8Array;
+  /** The sample that each image is. */
+  readonly indices: Uint32Array;
+}
+
+/** Batches made before they are asked for. */
+const AHEAD = 2;
+
+/** A batch under way: its memory, its samples, and what turns out broken. */
+interface Pending {
+  readonly buffer: SharedArrayBuffer;
+  readonly indices: Uint32Array;
+  readonly failures: Promise<ItemFailure[]>;
+}
+
+/**
+ * Goes through a data set in order, whatever the number of workers. Broken files are reported and left out, so a batch may be
+ * smaller than asked for; a batch of broken files only is passed over. Ends the workers when the loop ends, also early.
+ * Throws `RunError` when a worker crashes.
+ */
+export async function* evaluationBatches(options: EvalLoaderOptions): AsyncGenerator<EvalBatch, void, void> {
+  const { source, batchSize, imageSize, channels, exif, cropShare } = options;
+  const settings: RenderSettings = { imageSize, channels, exif, augment: { cropShare }, seed: 0 };
+  const workers = options.workers === "auto" ? automaticWorkers() : options.workers;
+  const renderer = workers === 0
+    ? inlineRenderer(settings)
+    : new WorkerPool(settings, workers, options.workerUrl);
+  const length = imageSize[0] * imageSize[1] * channels;
+  const free = Array.from({ length: AHEAD + 1 }, () => new SharedArrayBuffer(batchSize * length));
+  const queue: Pending[] = [];
+  let next = 0;
+  try {
+    while (true) {
+      for (; queue.length < AHEAD && next < source.paths.length; next += batchSize) {
+        queue.push(start(options, renderer, next, free.pop() ?? new SharedArrayBuffer(batchSize * length)));
+      }
+      const [pending] = queue.splice(0, 1);
+      if (pending === undefined) return;
+      const { buffer, indices } = pending;
+      const failures = await pending.failures;
+      for (const { slot, reason } of failures) {
+        options.onBroken?.({ path: pathOfSample(source, indices[slot]), reason });
+      }
+      const batch = withoutBroken(new Uint8Array(buffer), indices, failures, length);
+      if (batch.indices.length > 0) yield batch;
+      free.push(buffer);
+    }
+  } finally {
+    renderer.close();
+  }
+}
+
+function start(
+  { source, batchSize }: EvalLoaderOptions,
+  renderer: Renderer,
+  first: number,
+  buffer: SharedArrayBuffer,
+): Pending {
+  const count = Math.min(batchSize, source.paths.length - first);
+  const indices = Uint32Array.from({ length: count }, (_, slot) => first + slot);
+  const items = Array.from(indices, (sample, slot): Item => ({
+    slot,
+    position: sample,
+    path: pathOfSample(source, sample),
+  }));
+  const failures = renderer.render(buffer, 0, items).then((found) => found.sort((a, b) => a.slot - b.slot));
+  failures.catch(() => {}); // who comes to this batch throws it
+  return { buffer, indices, failures };
+}
+
+/** Closes the gaps that broken files left. */
+function withoutBroken(
+  pixels: Uint8Array,
+  indices: Uint32Array,
+  failures: readonly ItemFailure[],
+  length: number,
+): EvalBatch {
+  const broken = new Set(failures.map(({ slot }) => slot));
+  const sound = Array.from(indices.keys()).filter((slot) => !broken.has(slot));
+  sound.forEach((slot, to) => {
+    if (slot !== to) pixels.copyWithin(to * length, slot * length, (slot + 1) * length);
+  });
+  return {
+    pixels: pixels.subarray(0, sound.length * length),
+    indices: Uint32Array.from(sound, (slot) => indices[slot]),
+  };
+}
