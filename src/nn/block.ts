@@ -1,5 +1,5 @@
 /** A pre-norm transformer block (Dosovitskiy et al. 2020) under timm's parameter names. */
-import type { tf } from "../deps/tfjs.ts";
+import { tf } from "../deps/tfjs.ts";
 import type { TransformerConfig } from "../config/types.ts";
 import { layerNorm } from "../ops/layer_norm.ts";
 import { linear, type LinearOptions } from "../ops/linear.ts";
@@ -68,6 +68,8 @@ export function applyLinear(
 export interface BlockOptions extends BranchOptions {
   /** Keep only each block's input, and run the block again on the way back. */
   readonly remat?: boolean;
+  /** What each image's attention half and MLP half are multiplied with, [N] each, as `dropPathScales` draws it. */
+  readonly dropPath?: readonly [attention: Float32Array, mlp: Float32Array];
 }
 
 function affine(parameters: Parameters, name: string): Affine {
@@ -101,6 +103,31 @@ export function mlpBranch(
   return mlpResidual(x, { norm, fc1, fc2 }, options);
 }
 
+/** Runs a half of a block with the scale of its images, if any, on the device. */
+function withScale(
+  scale: Float32Array | undefined,
+  options: BranchOptions,
+  half: (options: BranchOptions) => tf.Tensor,
+): tf.Tensor {
+  if (!scale) return half(options);
+  const onDevice = tf.tensor1d(scale, "float32");
+  try {
+    return half({ ...options, scale: onDevice });
+  } finally {
+    onDevice.dispose(); // what the way back needs is kept by the operation
+  }
+}
+
+/** The second half of a block alone, where the first is frozen: [N, T, D] → [N, T, D]. */
+export function applyMlpHalf(
+  parameters: Parameters,
+  name: string,
+  x: tf.Tensor,
+  options: BlockOptions = {},
+): tf.Tensor {
+  return withScale(options.dropPath?.[1], options, (own) => mlpBranch(parameters, name, x, own));
+}
+
 /** One block: [N, T, D] → [N, T, D]. */
 export function applyBlock(
   parameters: Parameters,
@@ -109,8 +136,14 @@ export function applyBlock(
   x: tf.Tensor,
   options: BlockOptions = {},
 ): tf.Tensor {
-  const block = (x: tf.Tensor) =>
-    mlpBranch(parameters, name, attentionBranch(parameters, name, heads, x, options), options);
+  const block = (x: tf.Tensor) => {
+    const attended = withScale(
+      options.dropPath?.[0],
+      options,
+      (own) => attentionBranch(parameters, name, heads, x, own),
+    );
+    return applyMlpHalf(parameters, name, attended, options);
+  };
   if (!options.remat) return block(x);
   const own = [...parameters].filter(([key]) => key.startsWith(`${name}.`)).map(([, variable]) => variable);
   return rematerialized(x, own, block);

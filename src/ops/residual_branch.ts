@@ -12,6 +12,7 @@ import { layerNormKernel, layerNormKernelGradients } from "./layer_norm_kernel.t
 import { linear, linearBodies } from "./linear.ts";
 import { product, productKernelFits } from "./matmul.ts";
 import { asMatrix, type Bodies, chooseBody, differentiable, usesKernel } from "./operation.ts";
+import { addScaled, scaleImages } from "./scaled_residual.ts";
 
 /** Weight and bias of a linear layer ([out, in] and [out]), or gain and bias of a layer norm ([D] each). */
 export interface Affine {
@@ -50,6 +51,8 @@ export interface BranchOptions {
    * halves, because the loss is a mean over so many values that they would vanish; null (default) for single precision.
    */
   readonly halfScale?: number | null;
+  /** [N], not differentiable: multiplies each image's branch before the residual sum. That is drop path; absent, 1. */
+  readonly scale?: tf.Tensor;
 }
 
 const eps = 1e-6;
@@ -60,9 +63,10 @@ type MlpBranch = (x: tf.Tensor, parameters: MlpParameters, options: BranchOption
 /** Bodies of `attentionResidual`. */
 export const attentionBranchBodies: Bodies<AttentionBranch> = {
   name: "attentionResidual",
-  composed(x, { norm, qkv, proj, heads }) {
+  composed(x, { norm, qkv, proj, heads }, { scale }) {
     const normed = layerNorm(x, norm.weight, norm.bias, eps);
     const attended = attention(linear(normed, qkv.weight, qkv.bias), heads);
+    if (scale) return addScaled(x, linear(attended, proj.weight, proj.bias), scale);
     return linear(attended, proj.weight, proj.bias, { residual: x });
   },
   kernel: attentionKernelBranch,
@@ -71,9 +75,10 @@ export const attentionBranchBodies: Bodies<AttentionBranch> = {
 /** Bodies of `mlpResidual`. */
 export const mlpBranchBodies: Bodies<MlpBranch> = {
   name: "mlpResidual",
-  composed(x, { norm, fc1, fc2 }) {
+  composed(x, { norm, fc1, fc2 }, { scale }) {
     const normed = layerNorm(x, norm.weight, norm.bias, eps);
     const hidden = linear(normed, fc1.weight, fc1.bias, { activation: "gelu" });
+    if (scale) return addScaled(x, linear(hidden, fc2.weight, fc2.bias), scale);
     return linear(hidden, fc2.weight, fc2.bias, { residual: x });
   },
   kernel: mlpKernelBranch,
@@ -110,11 +115,29 @@ export function mlpResidual(x: tf.Tensor, parameters: MlpParameters, options: Br
   return body(x, parameters, options);
 }
 
+/** x + scale · (last layer of the branch), inside the product where there is no scale. */
+function residualSum(
+  rows: tf.Tensor2D,
+  { weight, bias }: Affine,
+  x: tf.Tensor,
+  { scale }: BranchOptions,
+): tf.Tensor {
+  const residual = scale ? undefined : asMatrix(x);
+  const sum = tf.reshape(product("NT", rows, weight, { bias, residual }).value, x.shape);
+  return scale ? addScaled(x, sum, scale) : sum;
+}
+
+/** Gradient of the branch before it was scaled, as a matrix. */
+function throughScale(upstream: tf.Tensor, [scale]: readonly tf.Tensor[]): tf.Tensor2D {
+  return asMatrix(scale ? scaleImages(upstream, scale) : upstream);
+}
+
 function attentionKernelBranch(...[x, parameters, options]: Parameters<AttentionBranch>): tf.Tensor {
   const { norm, qkv, proj, heads } = parameters;
   const [images, tokens, width] = x.shape;
   const half = Boolean(options.halfScale);
   const scale = options.halfScale ?? 1;
+  const imageScale = options.scale ? [options.scale] : [];
   const sizes = { images, tokens, heads, headWidth: width / heads };
   const inputs = [x, norm.weight, norm.bias, qkv.weight, qkv.bias, proj.weight, proj.bias];
   return differentiable(inputs, () => {
@@ -122,14 +145,14 @@ function attentionKernelBranch(...[x, parameters, options]: Parameters<Attention
     const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, eps, { half });
     const packed = product("NT", normed, qkv.weight, { bias: qkv.bias, half }).value;
     const [attended, logTotal] = attentionKernel(packed, sizes);
-    const { value } = product("NT", asMatrix(attended), proj.weight, { bias: proj.bias, residual: rows });
     return {
-      value: tf.reshape(value, x.shape),
-      saved: [rows, normed, statistics, packed, attended, logTotal],
-      gradients: (upstream, [rows, normed, statistics, packed, attended, logTotal]) => {
+      value: residualSum(asMatrix(attended), proj, x, options),
+      saved: [rows, normed, statistics, packed, attended, logTotal, ...imageScale],
+      gradients: (upstream, [rows, normed, statistics, packed, attended, logTotal, ...imageScale]) => {
         const dy = asMatrix(upstream);
-        const dProj = product("TN", dy, asMatrix(attended), { columnSums: true });
-        const dAttended = product("NN", dy, proj.weight, { half, scale }).value;
+        const dBranch = throughScale(upstream, imageScale);
+        const dProj = product("TN", dBranch, asMatrix(attended), { columnSums: true });
+        const dAttended = product("NN", dBranch, proj.weight, { half, scale }).value;
         const dPacked = attentionKernelGradient(dAttended, packed, attended, logTotal, sizes);
         const dQkv = product("TN", asMatrix(dPacked), normed, { columnSums: true, scale: 1 / scale });
         const dNormed = product("NN", asMatrix(dPacked), qkv.weight, { scale: 1 / scale }).value;
@@ -157,20 +180,21 @@ function attentionKernelBranch(...[x, parameters, options]: Parameters<Attention
 function mlpKernelBranch(...[x, { norm, fc1, fc2 }, options]: Parameters<MlpBranch>): tf.Tensor {
   const half = Boolean(options.halfScale);
   const scale = options.halfScale ?? 1;
+  const imageScale = options.scale ? [options.scale] : [];
   const inputs = [x, norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias];
   return differentiable(inputs, () => {
     const rows = asMatrix(x);
     const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, eps, { half });
     const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: true, half });
     const activated = hidden.activated as tf.Tensor2D;
-    const { value } = product("NT", activated, fc2.weight, { bias: fc2.bias, residual: rows });
     return {
-      value: tf.reshape(value, x.shape),
-      saved: [rows, normed, statistics, hidden.value, activated],
-      gradients: (upstream, [rows, normed, statistics, sum, activated]) => {
+      value: residualSum(activated, fc2, x, options),
+      saved: [rows, normed, statistics, hidden.value, activated, ...imageScale],
+      gradients: (upstream, [rows, normed, statistics, sum, activated, ...imageScale]) => {
         const dy = asMatrix(upstream);
-        const dFc2 = product("TN", dy, activated, { columnSums: true });
-        const dSum = product("NN", dy, fc2.weight, { slope: sum, half, scale }).value;
+        const dBranch = throughScale(upstream, imageScale);
+        const dFc2 = product("TN", dBranch, activated, { columnSums: true });
+        const dSum = product("NN", dBranch, fc2.weight, { slope: sum, half, scale }).value;
         const dFc1 = product("TN", dSum, normed, { columnSums: true, scale: 1 / scale });
         const dNormed = product("NN", dSum, fc1.weight, { scale: 1 / scale }).value;
         const [dx, dGain, dBias] = layerNormKernelGradients(
