@@ -1,4 +1,6 @@
-/** What fine-tuning does to images and labels: the resolved settings of its data path. */
+/** What the jobs after pre-training need: resolved configurations of fine-tuning and of linear probing. */
+import type { AugmentConfig, DataConfig, OptimConfig, RunConfig, Size, TransformerConfig } from "./types.ts";
+
 export type { Size } from "./types.ts";
 
 /** How geometric operations read between pixels; `random` draws bilinear or bicubic for each. */
@@ -50,6 +52,103 @@ export interface MixConfig {
   readonly switchProbability: number;
   /** Share of a label that is spread over all classes. */
   readonly labelSmoothing: number;
+}
+
+/** `model:` of a classifier. */
+export interface ClassifierModelConfig {
+  /** Preset name the encoder came from, or "custom". */
+  readonly encoderName: string;
+  /** The blocks. */
+  readonly encoder: TransformerConfig;
+  /** Size of the images after cropping, in pixels; a multiple of `patchSize`. */
+  readonly imageSize: Size;
+  /** Size of a patch in pixels. */
+  readonly patchSize: Size;
+  /** Values per pixel. */
+  readonly channels: 1 | 3 | 4;
+  /** What the head reads: the average of the patch tokens, or the class token. */
+  readonly pooling: "average" | "class_token";
+}
+
+/** `model:` of fine-tuning. */
+export interface FinetuneModelConfig extends ClassifierModelConfig {
+  /** Rate at which the last block's branches are left out in training; it rises linearly from 0 in the first. */
+  readonly dropPath: number;
+  /** How many of the last blocks are trained: 0, 0.5, or a whole number; or all. */
+  readonly trainBlocks: number | "all";
+}
+
+/** `data.augment:` of fine-tuning. */
+export interface FinetuneAugmentConfig extends AugmentConfig {
+  /** RandAugment; null leaves it out. */
+  readonly randAugment: RandAugmentConfig | null;
+  /** Colour jitter; null leaves it out. It stands back where there is RandAugment. */
+  readonly colorJitter: ColorJitterConfig | null;
+  /** Random erasing; null leaves it out. */
+  readonly erasing: ErasingConfig | null;
+}
+
+/** `data:` of labelled images: `train` holds `train/` and `val/` (or `validation/`, or `test/`), or folders of classes. */
+export interface LabelledDataConfig<Augment extends AugmentConfig | null = AugmentConfig | null>
+  extends Omit<DataConfig, "augment"> {
+  /** Share of each class's images to validate with, where the data set has no folder for it; else null. */
+  readonly split: number | null;
+  /** What is done to an image each time it is trained on; null for the evaluation transform. */
+  readonly augment: Augment;
+  /** Share of the resized image's sides that the evaluation's centre crop keeps, in (0, 1]. */
+  readonly cropShare: number;
+}
+
+/** `optim:` of fine-tuning. */
+export interface FinetuneOptimConfig extends OptimConfig {
+  /** What the learning rate is multiplied with from one layer to the one before it; 1 for the same everywhere. */
+  readonly layerDecay: number;
+  /** Decay of the exponential moving average of the parameters; null keeps none. It is what is evaluated and kept. */
+  readonly ema: number | null;
+}
+
+/** `run:` of jobs that evaluate. */
+export interface EvaluatedRunConfig extends Omit<RunConfig, "figureImages"> {
+  /** Epochs between two evaluations; the last epoch is always evaluated. */
+  readonly evaluateEvery: number;
+}
+
+/** Everything `mae finetune` needs. */
+export interface FinetuneConfig {
+  /** The checkpoint whose encoder is fine-tuned: a run, a checkpoint's folder or a file; null trains from scratch. */
+  readonly from: string | null;
+  /** The classifier. */
+  readonly model: FinetuneModelConfig;
+  /** The images. */
+  readonly data: LabelledDataConfig<FinetuneAugmentConfig>;
+  /** Mixing and smoothing of labels. */
+  readonly mix: MixConfig;
+  /** Schedule and AdamW. */
+  readonly optim: FinetuneOptimConfig;
+  /** Where and how it runs. */
+  readonly run: EvaluatedRunConfig;
+}
+
+/** `optim:` of a linear probe: LARS. */
+export interface LinprobeOptimConfig
+  extends
+    Pick<OptimConfig, "batchSize" | "epochs" | "warmupEpochs" | "blr" | "lr" | "minLr" | "weightDecay"> {
+  /** Momentum of LARS. */
+  readonly momentum: number;
+}
+
+/** Everything `mae linprobe` needs. */
+export interface LinprobeConfig {
+  /** The checkpoint whose encoder is probed; null probes a randomly initialised one, for comparison. */
+  readonly from: string | null;
+  /** The frozen encoder. */
+  readonly model: ClassifierModelConfig;
+  /** The images; without augmentation features are computed once. */
+  readonly data: LabelledDataConfig;
+  /** Schedule and LARS. */
+  readonly optim: LinprobeOptimConfig;
+  /** Where and how it runs. */
+  readonly run: EvaluatedRunConfig;
 }
 
 /** `rand-m9-mstd0.5-inc1` as the official fine-tuning code runs it. */
