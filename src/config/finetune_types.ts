@@ -151,6 +151,22 @@ export interface LinprobeConfig {
   readonly run: EvaluatedRunConfig;
 }
 
+/** What a checkpoint says about the encoder in it; a configuration starts from it where it says nothing itself. */
+export interface EncoderOfCheckpoint {
+  /** The blocks. */
+  readonly encoder: TransformerConfig;
+  /** Size of a patch in pixels. */
+  readonly patchSize: Size;
+  /** Values per pixel. */
+  readonly channels: number;
+  /** Size of the images it was trained on; null where the checkpoint does not say. */
+  readonly imageSize: Size | null;
+  /** Per-channel mean of its images' pixels in [0, 1], where the checkpoint says. */
+  readonly mean?: readonly number[];
+  /** Per-channel standard deviation, likewise. */
+  readonly std?: readonly number[];
+}
+
 /** `rand-m9-mstd0.5-inc1` as the official fine-tuning code runs it. */
 export const officialRandAugment: RandAugmentConfig = {
   operations: 2,
