@@ -4,6 +4,7 @@ import { tf } from "../deps/tfjs.ts";
 import { openRuntime, type Runtime } from "../gpu/runtime.ts";
 import { readTensors } from "../gpu/tensors.ts";
 import { createMae } from "../models/mae.ts";
+import { checkKernels, kernelName, storeChecks } from "../ops/kernel_check.ts";
 import { messageOf } from "../util/errors.ts";
 import { Random } from "../util/random.ts";
 
@@ -15,13 +16,16 @@ export interface SelfTestResult {
   readonly ok: boolean;
   /** By how much, or what went wrong. */
   readonly detail: string;
+  /** Where it did not, whether that only makes training slower. */
+  readonly slower?: boolean;
 }
 
 /** Largest difference from the CPU that is rounding: sums of a few hundred float32 products, relative to the largest. */
 const TOLERANCE = 1e-4;
 
 /**
- * Tries the device of an open runtime, and leaves the CPU runtime open. A model with its gradients must give the same
+ * Tries the device of an open runtime, and leaves the CPU runtime open. Kernels must agree with their definitions, else they
+ * are switched off here and in later runs. A model with its gradients must give the same
  * numbers twice, bit for bit, and those of the CPU backend up to rounding; half precision must be exact where it can be.
  */
 export async function selfTest(runtime: Runtime): Promise<SelfTestResult[]> {
@@ -31,6 +35,7 @@ export async function selfTest(runtime: Runtime): Promise<SelfTestResult[]> {
     const device = runtime.device;
     results.push(await attempt("half precision (f16)", () => checkHalf(device)));
   }
+  results.push(...await kernelResults(runtime));
   let first: Numbers = [];
   results.push(
     await attempt("a model's gradients, twice the same", async () => {
@@ -46,6 +51,27 @@ export async function selfTest(runtime: Runtime): Promise<SelfTestResult[]> {
     }),
   );
   return results;
+}
+
+/** Every kernel against its definition: one line for all that agree, and one for each that does not. */
+async function kernelResults(runtime: Runtime): Promise<SelfTestResult[]> {
+  try {
+    const checks = await checkKernels();
+    if (runtime.adapter) await storeChecks(runtime.adapter, checks);
+    const agreeing = checks.filter(({ ok }) => ok).length;
+    const name = "kernels, as their definitions";
+    return [
+      ...(agreeing > 0 ? [{ name, ok: true, detail: `${agreeing} of ${checks.length} agree` }] : []),
+      ...checks.filter(({ ok }) => !ok).map((check) => ({
+        name: `kernel ${kernelName(check)}`,
+        ok: false,
+        slower: true,
+        detail: `switched off: ${check.detail}`,
+      })),
+    ];
+  } catch (error) {
+    return [{ name: "kernels", ok: false, detail: messageOf(error) }];
+  }
 }
 
 /** Runs a check, which gives what it found or throws what is wrong. */

@@ -10,6 +10,7 @@ import { pretrainGroups } from "../optim/groups.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import { findCheckpoint, type FoundCheckpoint, restoreCheckpoint, setAside } from "./checkpoint.ts";
 import type { PretrainEvent } from "./events.ts";
+import { checkRunKernels } from "./kernel_check.ts";
 import { PretrainJob, type PretrainParts, totalSteps } from "./pretrain_job.ts";
 import { fingerprint, resumeWarnings } from "./resume.ts";
 import { drawRunFigure } from "./run_figure.ts";
@@ -27,6 +28,8 @@ export interface PretrainOptions {
   readonly onEvent?: (event: PretrainEvent) => void;
   /** Whether kernels are timed before the first step and run by their fastest plans (default), or by their first. */
   readonly tune?: boolean;
+  /** Whether a device whose kernels no earlier run has tested is tested before the first step (default). */
+  readonly checkKernels?: boolean;
   /** The data worker's module, where it is not beside this program's own modules. */
   readonly workerUrl?: string | URL;
 }
@@ -70,6 +73,7 @@ export async function pretrain(
   const { folder, log, loader, onEvent } = parts;
   const job = new PretrainJob(parts);
   onEvent(job.startEvent());
+  if (parts.firstBatch && options.checkKernels !== false) await checkRunKernels(parts);
   if (parts.firstBatch && options.tune !== false) await tunePretraining(parts);
   const { step, interrupted } = await job.train();
   const figure = interrupted ? null : await drawRunFigure(parts, { step, loss: job.loss });

@@ -78,6 +78,7 @@ export async function train(config: PretrainConfig, options: RunOptions = {}): P
   if (options.stopAfter === 0) controller.abort();
   const result = await pretrain(config, {
     signal: controller.signal,
+    checkKernels: false, // which takes longer than any run here
     tune: false,
     ...options,
     onEvent: (event) => {
