@@ -1,0 +1,51 @@
+/** What a checkpoint of a classifier says about its images and classes, under `classifier` in `state.json`. */
+import type { Size } from "../config/types.ts";
+import type { Channels } from "../data/image.ts";
+import type { Pooling } from "../ops/pool_tokens.ts";
+
+/** Everything that it takes to name the class of an image with no further settings. */
+export interface ClassifierInfo {
+  /** Names of the classes, in the order of the head's rows. */
+  readonly classes: readonly string[];
+  /** Size of the images in pixels. */
+  readonly imageSize: Size;
+  /** Values per pixel. */
+  readonly channels: Channels;
+  /** Per-channel mean of pixels in [0, 1]. */
+  readonly mean: readonly number[];
+  /** Per-channel standard deviation of pixels in [0, 1]. */
+  readonly std: readonly number[];
+  /** Share of the resized image's sides that the evaluation's centre crop keeps, in (0, 1]. */
+  readonly cropShare: number;
+  /** Whether the orientation stored in a photograph is applied. */
+  readonly exif: "apply" | "ignore";
+  /** What the head reads. */
+  readonly pooling: Pooling;
+}
+
+/** The value read from JSON as what a checkpoint says about its classifier, or null where it is nothing of the kind. */
+export function classifierInfoOf(value: unknown): ClassifierInfo | null {
+  const info = new Object(value) as Partial<Record<keyof ClassifierInfo, unknown>>;
+  const { classes, imageSize, channels, mean, std, cropShare, exif, pooling } = info;
+  const isStatistic = (list: unknown) => isListOf(list, isNumber) && list.length === channels;
+  const sound = isListOf(classes, (name) => typeof name === "string") && classes.length >= 1 &&
+    isListOf(imageSize, isCount) && imageSize.length === 2 &&
+    (channels === 1 || channels === 3 || channels === 4) && isStatistic(mean) && isStatistic(std) &&
+    isNumber(cropShare) && cropShare > 0 && cropShare <= 1 && (exif === "apply" || exif === "ignore") &&
+    (pooling === "average" || pooling === "class_token");
+  return sound
+    ? { classes, imageSize, channels, mean, std, cropShare, exif, pooling } as ClassifierInfo
+    : null;
+}
+
+function isListOf(list: unknown, test: (item: unknown) => boolean): list is readonly unknown[] {
+  return Array.isArray(list) && list.every(test);
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
+}
