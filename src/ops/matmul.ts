@@ -8,6 +8,7 @@ import { kernelTarget, requiredTarget } from "../gpu/target.ts";
 import { texelsPerRow } from "../gpu/textures.ts";
 import { type ProductBlock, productBlocks, type Rows } from "./product_blocks.ts";
 import type { ProductForm, ProductSizes } from "./product_form.ts";
+import { addPieces, type Pieces, piecesOf } from "./product_pieces.ts";
 import { launchProduct, planFor, type ProductLaunch, type ProductPlan } from "./product_launch.ts";
 
 /** What to do besides multiplying. */
@@ -74,17 +75,23 @@ export function product(
 ): ProductResult {
   const sizes = sizesOf(form, a, b, extras.scale);
   const results = resultsOf(sizes, extras);
+  const pieces = piecesOf(form, sizes, requiredTarget());
+  const { value, activated, columnSums } = results;
   const blocks = productBlocks(form, sizes, {
     bindingBytes: bytesPerOperand(),
     bytesPerValue: [isHalf(a) ? 2 : 4, isHalf(b) ? 2 : 4, 4],
   });
+  const isWhole = blocks.length === 1 && blocks[0].k.length === 1;
+  if (pieces && isWhole && onlyScaled(extras)) {
+    launchPieces([a, b], sizes, pieces, results, extras, plan);
+    return { value: value as tf.Tensor2D, columnSums: columnSums as tf.Tensor1D | undefined };
+  }
   const partial = results.half && blocks[0].k.length > 1 ? allocateOutput([sizes.m, sizes.n]) : null;
   const launches = blocks.flatMap((block) =>
     launchesOf(form, [a, b], sizes, block, extras, { ...results, partial })
   );
   for (const run of launches) launchProduct(run, plan ??= planFor(run));
   partial?.dispose();
-  const { value, activated, columnSums } = results;
   return {
     value: value as tf.Tensor2D,
     activated: activated as tf.Tensor2D | undefined,
@@ -112,6 +119,40 @@ function resultsOf({ m, n }: ProductSizes, { gelu, columnSums, half = false, int
     columnSums: columnSums ? allocateOutput([m]) : undefined,
     half,
   };
+}
+
+/** Whether nothing is done to the sums but what pieces of them allow. */
+function onlyScaled({ bias, residual, slope, gelu, half }: ProductExtras): boolean {
+  return !bias && !residual && !slope && !gelu && !half;
+}
+
+/** A gradient of a weight whose terms are dealt out to several workgroups. */
+function launchPieces(
+  [a, b]: readonly [tf.Tensor, tf.Tensor],
+  sizes: ProductSizes,
+  { count, terms }: Pieces,
+  { value, columnSums }: Results,
+  { into }: ProductExtras,
+  plan?: ProductPlan,
+): void {
+  const values = allocateOutput([count, sizes.m, sizes.n]);
+  const sums = columnSums && allocateOutput([count, sizes.m]);
+  const run: ProductLaunch = {
+    form: "TN",
+    sizes: { ...sizes, piece: terms },
+    a: operandOf(a),
+    b: operandOf(b),
+    value: { tensor: values, texture: false },
+    columnSums: sums,
+    accumulate: false,
+    pieces: count,
+  };
+  launchProduct(run, plan ?? planFor(run));
+  addPieces(values, value, into !== undefined);
+  values.dispose();
+  if (!columnSums || !sums) return;
+  addPieces(sums, columnSums, into !== undefined);
+  sums.dispose();
 }
 
 /** Bytes of an operand that kernels can read at once: a binding or, where they are copied there, a texture. */

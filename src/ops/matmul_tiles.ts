@@ -8,7 +8,7 @@
  * and get A from each other's registers: only B goes through workgroup memory.
  *
  * Every sum runs over k in order, one fused multiply-add per term, whatever the plan: the choice of a plan does not
- * change a bit of the result.
+ * change a bit of the result. Where workgroups share the terms (`product_pieces.ts`), that holds for each piece.
  *
  * Work: 2·m·n·k operations; traffic from memory per tile (rows + columns) · k values, from workgroup memory per thread
  * and term threadRows + threadColumns values for 2 · threadRows · threadColumns operations.
@@ -96,6 +96,7 @@ export function tilesSource(variant: ProductVariant, plan: TilesPlan): KernelSou
 ${productDeclarations(variant)}
 ${[a, b].map((side) => fetchFunction(side, kStep)).join("\n")}
 ${tiled(shape).map((side) => tileFunction(side, kStep)).join("\n")}
+${variant.pieces ? "var<private> piece: u32;" : ""}
 ${storeFunction(variant)}
 @compute @workgroup_size(${tilesThreads(plan)})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -109,7 +110,7 @@ function tiled({ a, b, lanes }: Shape): Side[] {
   return lanes > 1 ? [b] : [a, b];
 }
 
-/** The function `fetch_NAME(tile, k, i)`: quad i of the turn that starts at term k; 0 beyond the last term. */
+/** The function `fetch_NAME(tile, k, end, i)`: quad i of the turn that starts at term k; 0 from term `end` on. */
 function fetchFunction({ name, deep, lines, quad }: Side, kStep: number): string {
   const [line4, term] = deep
     ? [`(tile * ${lines}u + i / ${kStep / 4}u)`, `k / 4u + i % ${kStep / 4}u`]
@@ -117,9 +118,9 @@ function fetchFunction({ name, deep, lines, quad }: Side, kStep: number): string
   const stride = `sizes.${name}_stride`;
   const at = deep ? `${line4} * ${stride} + ${term}` : `${term} * ${stride} + ${line4}`;
   return `
-fn fetch_${name}(tile: u32, k: u32, i: u32) -> ${quad} {
+fn fetch_${name}(tile: u32, k: u32, end: u32, i: u32) -> ${quad} {
   let value = ${name}(sizes.${name}_column + ${at});
-  return select(${quad}(), ${quad}(value), ${term} < ${deep ? "sizes.k / 4u" : "sizes.k"});
+  return select(${quad}(), ${quad}(value), ${term} < ${deep ? "end / 4u" : "end"});
 }`;
 }
 
@@ -162,18 +163,23 @@ function movesOf({ lines, movers }: Side, kStep: number): number {
 function body(shape: Shape): string {
   const { a, b, variant, threadRows, kStep } = shape;
   const fetch = (side: Side, k: string) =>
-    eachQuad(side, kStep, (p, i) => `${side.name}_next${p} = fetch_${side.name}(${side.tile}, ${k}, ${i});`);
+    eachQuad(
+      side,
+      kStep,
+      (p, i) => `${side.name}_next${p} = fetch_${side.name}(${side.tile}, ${k}, end, ${i});`,
+    );
   const place = (side: Side) =>
     eachQuad(side, kStep, (p, i) => `place_${side.name}(${i}, ${side.name}_next${p});`);
   const declare = (side: Side) =>
     repeat(movesOf(side, kStep), (p) => `  var ${side.name}_next${p} = ${side.quad}();`);
   return `  let tx = index % ${b.threads}u;
   let ty = index / ${b.threads}u;
+${pieceOfTerms(variant)}
 ${repeat(threadRows, (r) => repeat(groupsOf(b), (g) => `  var c${r}_${g} = vec4f();`))}
 ${variant.columnSums ? declareSums(shape) : ""}
 ${[a, b].map(declare).join("\n")}
-${[a, b].map((side) => fetch(side, "0u")).join("\n")}
-  for (var k = 0u; k < sizes.k; k += ${kStep}u) {
+${[a, b].map((side) => fetch(side, "start")).join("\n")}
+  for (var k = start; k < end; k += ${kStep}u) {
 ${tiled(shape).map(place).join("\n")}
 ${tiled(shape).includes(a) ? "" : repeat(movesOf(a, kStep), (p) => `    let own${p} = a_next${p};`)}
     workgroupBarrier();
@@ -184,6 +190,14 @@ ${repeat(kStep / 4, (k4) => multiplyQuad(shape, k4))}
   }
 ${repeat(threadRows, (r) => repeat(groupsOf(b), (g) => `  ${store(shape, r, g)}`))}
 ${variant.columnSums ? storeSums(shape) : ""}`;
+}
+
+/** The first of the workgroup's terms, and the one after its last. */
+function pieceOfTerms({ pieces }: ProductVariant): string {
+  if (!pieces) return "  let start = 0u;\n  let end = sizes.k;";
+  return `  piece = tile.z;
+  let start = tile.z * sizes.piece;
+  let end = min(sizes.k, start + sizes.piece);`;
 }
 
 /** Groups of four lines that a thread has; they are `threads` groups apart. */
@@ -273,7 +287,9 @@ function storeSums(shape: Shape): string {
   return repeat(together ? 1 : groupsOf(a), (h) => {
     const row4 = `${a.tile} * ${a.lines / 4}u + ${together ? "index" : `${h}u`}`;
     return `  if (tile.y == 0u && ${first} && ${row4} < sizes.m / 4u) {
-    sums[sizes.a_column + ${row4}] ${variant.accumulate ? "+=" : "="} sum${h} * sizes.scale;
+    sums[${variant.pieces ? "piece * (sizes.m / 4u)" : "sizes.a_column"} + ${row4}] ${
+      variant.accumulate ? "+=" : "="
+    } sum${h} * sizes.scale;
   }`;
   });
 }

@@ -26,11 +26,13 @@ export interface ProductVariant {
   readonly accumulate: boolean;
   /** Only for TN: writes the column sums of A after C, or adds to them where `accumulate`: a bias gradient. */
   readonly columnSums: boolean;
+  /** Only for tiles: workgroups share the terms as well, and each piece of the sums is written behind the one before. */
+  readonly pieces: boolean;
 }
 
 /** Part of a kernel's name that tells everything its code depends on. */
 export function variantName(variant: ProductVariant): string {
-  const { form, a, b, bias, residual, slope, gelu, half, accumulate, columnSums } = variant;
+  const { form, a, b, bias, residual, slope, gelu, half, accumulate, columnSums, pieces } = variant;
   const flags = [
     bias && `bias_${bias}`,
     residual && `residual_${residual}`,
@@ -39,6 +41,7 @@ export function variantName(variant: ProductVariant): string {
     half && "half",
     accumulate && "accumulate",
     columnSums && "sums",
+    pieces && "pieces",
   ];
   return [form, a, b, ...flags.filter(Boolean)].join("_");
 }
@@ -50,7 +53,7 @@ export function variantName(variant: ProductVariant): string {
 export const sizesStruct = `struct Sizes {
   m: u32, n: u32, k: u32, scale: f32,
   a_stride: u32, a_column: u32, b_stride: u32, b_column: u32,
-  c_stride: u32, c_column: u32, unused2: u32, unused3: u32,
+  c_stride: u32, c_column: u32, piece: u32, unused: u32,
 }`;
 
 /** Values of that uniform. */
@@ -67,12 +70,14 @@ export interface ProductSizes {
   readonly columns: readonly [a: number, b: number, c: number];
   /** What the sums (and the column sums) are multiplied with before anything is added; 1 by default. */
   readonly scale?: number;
+  /** Terms of a piece, where workgroups share them; all by default. */
+  readonly piece?: number;
 }
 
 /** Packs the uniform. */
-export function sizesUniform({ m, n, k, strides, columns, scale = 1 }: ProductSizes): ArrayBuffer {
+export function sizesUniform({ m, n, k, strides, columns, scale = 1, piece = k }: ProductSizes): ArrayBuffer {
   const layout = [0, 1, 2].flatMap((i) => [strides[i] / 4, columns[i] / 4]);
-  const uniform = new Uint32Array([m, n, k, 0, ...layout, 0, 0]).buffer;
+  const uniform = new Uint32Array([m, n, k, 0, ...layout, piece, 0]).buffer;
   new Float32Array(uniform)[3] = scale;
   return uniform;
 }

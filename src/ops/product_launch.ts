@@ -37,6 +37,8 @@ export interface ProductLaunch {
   readonly columnSums?: tf.Tensor;
   /** Whether value and sums are added to what is there. */
   readonly accumulate: boolean;
+  /** Pieces of `sizes.piece` terms that value and sums have room for, one behind the other; 1 by default. */
+  readonly pieces?: number;
 }
 
 /** The plans worth trying on a software adapter, the one to take without measuring first. */
@@ -52,7 +54,7 @@ export function lanesCandidates(
 /** The plans worth trying for a product on the target, the one to take without measuring first. */
 export function productCandidates(
   form: ProductForm,
-  sizes: Pick<ProductSizes, "m" | "n" | "k">,
+  sizes: Pick<ProductSizes, "m" | "n" | "k"> & { readonly pieces?: number },
   target: Target,
 ): ProductPlan[] {
   return target.family === "lanes"
@@ -69,7 +71,7 @@ export function productsHaveChoices(): boolean {
 }
 
 function variantOf(run: ProductLaunch): ProductVariant {
-  const { form, a, b, bias, residual, slope, value, activated, columnSums, accumulate } = run;
+  const { form, a, b, bias, residual, slope, value, activated, columnSums, accumulate, pieces = 1 } = run;
   return {
     form,
     a: storageOf(a),
@@ -81,6 +83,7 @@ function variantOf(run: ProductLaunch): ProductVariant {
     half: isHalf(value.tensor),
     accumulate,
     columnSums: columnSums !== undefined,
+    pieces: pieces > 1,
   };
 }
 
@@ -88,9 +91,12 @@ function sourceOf(variant: ProductVariant, plan: ProductPlan): KernelSource {
   return plan.family === "lanes" ? lanesSource(variant, plan) : tilesSource(variant, plan);
 }
 
-function workgroupsOf({ m, n }: ProductSizes, plan: ProductPlan): [number, number] {
+function workgroupsOf(
+  { sizes: { m, n }, pieces = 1 }: ProductLaunch,
+  plan: ProductPlan,
+): [number, number, number] {
   const [rows, columns] = plan.family === "lanes" ? lanesTile(plan) : [plan.rows, plan.columns];
-  return [Math.ceil(m / rows), Math.ceil(n / columns)];
+  return [Math.ceil(m / rows), Math.ceil(n / columns), pieces];
 }
 
 /** Records the launch. */
@@ -101,28 +107,34 @@ export function launchProduct(run: ProductLaunch, plan: ProductPlan): void {
     inputs: there([a, b, bias, residual, slope]),
     inPlace: there<Operand | tf.Tensor>([value, activated, columnSums]),
     uniform: sizesUniform(sizes),
-    workgroups: workgroupsOf(sizes, plan),
+    workgroups: workgroupsOf(run, plan),
   });
 }
 
 /** The plan for a launch: what the tuner knows for the form, the shape and the operands' storage. */
 export function planFor(run: ProductLaunch): ProductPlan {
-  const { form, sizes: { m, n, k } } = run;
+  const { form, sizes: { m, n, k, piece = k }, pieces = 1 } = run;
   const target = requiredTarget();
   const { a, b, half, columnSums } = variantOf(run);
-  const flags = `${half ? "_half" : ""}${columnSums ? "_sums" : ""}`;
+  const flags = `${half ? "_half" : ""}${columnSums ? "_sums" : ""}${
+    pieces > 1 ? `_${pieces}x${piece}` : ""
+  }`;
   const key = `product_${target.family}_${target.lanes}_${form}_${a}_${b}${flags}_${m}x${n}x${k}`;
-  return choosePlan(key, () => tunableProduct(key, { form, m, n, k, a, b, half, columnSums }, target));
+  return choosePlan(
+    key,
+    () => tunableProduct(key, { form, m, n, k, a, b, half, columnSums, piece, pieces }, target),
+  );
 }
 
 /** What the time of a product depends on. */
 type TimedProduct =
   & Pick<ProductVariant, "form" | "a" | "b" | "half" | "columnSums">
-  & Pick<ProductSizes, "m" | "n" | "k">;
+  & Pick<ProductSizes, "m" | "n" | "k">
+  & { readonly piece: number; readonly pieces: number };
 
 /** The product without what is added to it, which hardly depends on the plan. */
 function tunableProduct(key: string, timed: TimedProduct, target: Target) {
-  const { form, m, n, k, columnSums } = timed;
+  const { form, m, n, k, columnSums, piece, pieces } = timed;
   const widths = [form === "TN" ? m : k, form === "NT" ? k : n, n] as const;
   return {
     key,
@@ -130,18 +142,19 @@ function tunableProduct(key: string, timed: TimedProduct, target: Target) {
     operands: () => [
       madeUp([form === "TN" ? k : m, widths[0]], timed.a.startsWith("half")),
       madeUp([form === "NT" ? n : k, widths[1]], timed.b.startsWith("half")),
-      allocateOutput(timed.half ? { half: [m, n] } : [m, n]),
-      ...(columnSums ? [allocateOutput([m])] : []),
+      allocateOutput(timed.half ? { half: [m, n] } : [pieces * m, n]),
+      ...(columnSums ? [allocateOutput([pieces * m])] : []),
     ],
     run(plan: ProductPlan, [a, b, value, sums]: readonly tf.Tensor[]): void {
       launchProduct({
         form,
-        sizes: { m, n, k, strides: widths, columns: [0, 0, 0] },
+        sizes: { m, n, k, strides: widths, columns: [0, 0, 0], piece },
         a: operandOf(a),
         b: operandOf(b),
         value: { tensor: value, texture: false },
         columnSums: sums,
         accumulate: false,
+        pieces,
       }, plan);
     },
   };

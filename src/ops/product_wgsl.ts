@@ -26,9 +26,11 @@ ${gelu || slope ? geluFunctions : ""}`;
 
 /**
  * The function `store(row, column4, sum)`: scales four sums side by side, adds what the variant adds, and writes them
- * where they lie inside C.
+ * where they lie inside C. With pieces, `piece` says which.
  */
-export function storeFunction({ bias, residual, slope, gelu, half, accumulate }: ProductVariant): string {
+export function storeFunction(
+  { bias, residual, slope, gelu, half, accumulate, pieces }: ProductVariant,
+): string {
   const terms = [
     "sum * sizes.scale",
     ...(bias ? ["bias(column)"] : []),
@@ -39,7 +41,7 @@ export function storeFunction({ bias, residual, slope, gelu, half, accumulate }:
 fn store(row: u32, column4: u32, sum: vec4f) {
   if (row >= sizes.m || column4 >= sizes.n / 4u) { return; }
   let column = sizes.c_column + column4;
-  let at = row * sizes.c_stride + column;
+  let at = ${pieces ? "(piece * sizes.m + row)" : "row"} * sizes.c_stride + column;
   let value = ${slope ? `(${terms}) * gelu_slope4(slope(at))` : terms};
   c[at] = ${asStored("value", half)};
   ${gelu ? `activated[at] = ${asStored("gelu4(value)", half)};` : ""}

@@ -45,7 +45,7 @@ const shapes: readonly Omit<TilesPlan, "family" | "lanes">[] = [
 ];
 
 /** Workgroups that keep a GPU of the larger kind busy. */
-const enoughWorkgroups = 128;
+export const enoughWorkgroups = 128;
 const mostThreads = 256;
 
 /**
@@ -54,7 +54,7 @@ const mostThreads = 256;
  */
 export function tilesCandidates(
   form: ProductForm,
-  { m, n }: Pick<ProductSizes, "m" | "n">,
+  { m, n, pieces = 1 }: Pick<ProductSizes, "m" | "n"> & { readonly pieces?: number },
   { threads, workgroupBytes, lanes }: Pick<Target, "threads" | "workgroupBytes" | "lanes">,
 ): TilesPlan[] {
   const alone = shapes.map((shape): TilesPlan => ({ family: "tiles", ...shape, lanes: 1 }));
@@ -68,7 +68,7 @@ export function tilesCandidates(
     tilesThreads(plan) <= Math.min(threads, mostThreads) && tilesBytes(form, plan) <= workgroupBytes &&
     suits(plan.rows, m) && suits(plan.columns, n)
   );
-  const workgroups = ({ rows, columns }: TilesPlan) => Math.ceil(m / rows) * Math.ceil(n / columns);
+  const workgroups = ({ rows, columns }: TilesPlan) => pieces * Math.ceil(m / rows) * Math.ceil(n / columns);
   const simple = possible.filter((plan) => alone.slice(0, 3).includes(plan));
   const first = simple.find((plan) => workgroups(plan) >= enoughWorkgroups) ?? simple[simple.length - 1];
   return [first, ...possible.filter((plan) => plan !== first)];
