@@ -1,21 +1,11 @@
 /** The configuration of `mae pretrain`: layers in, one checked value out, and back to YAML. */
 
 import { stringifyYaml } from "../deps/std.ts";
+import { augmentFields, dataFields, encoderFields, optimFields, presetField } from "./common_fields.ts";
+import { defaultStatistics, resolveEncoder, writtenEncoder } from "./common_sections.ts";
 import type { ConfigLayer } from "./layers.ts";
-import { presetNameOf, presets } from "./presets.ts";
 import { checkPretrain } from "./pretrain_checks.ts";
-import {
-  augmentFields,
-  dataFields,
-  decoderFields,
-  encoderFields,
-  maskFields,
-  modelFields,
-  optimFields,
-  presetField,
-  runFields,
-  targetFields,
-} from "./pretrain_fields.ts";
+import { decoderFields, maskFields, modelFields, runFields, targetFields } from "./pretrain_fields.ts";
 import { type ConfigKey, describeField, type Field, merge, Settings, written } from "./settings.ts";
 import type { DataConfig, ModelConfig, OptimConfig, PretrainConfig } from "./types.ts";
 
@@ -53,12 +43,10 @@ export function resolvePretrainConfig(layers: readonly ConfigLayer[]): PretrainC
 }
 
 function resolveModel(settings: Settings): ModelConfig {
-  const { patchSize, ...sizes } = presets[settings.value(presetField)];
-  const encoder = settings.section(encoderFields, sizes);
+  const { patchSize, ...encoder } = resolveEncoder(settings);
   return {
-    encoderName: presetNameOf(encoder),
-    encoder,
-    ...settings.section(modelFields, { patchSize: [patchSize, patchSize] }),
+    ...encoder,
+    ...settings.section(modelFields, { patchSize }),
     decoder: settings.section(decoderFields),
   };
 }
@@ -67,18 +55,6 @@ function resolveData(settings: Settings, channels: number): DataConfig {
   return {
     ...settings.section(dataFields, defaultStatistics(channels)),
     augment: settings.section(augmentFields),
-  };
-}
-
-/** Mean and deviation of each channel when none are given: ImageNet's for RGB, round numbers for gray and alpha. */
-function defaultStatistics(channels: number): { mean: number[]; std: number[] } {
-  const known = channels < 3
-    ? { mean: [], std: [] }
-    : { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
-  const others = channels - known.mean.length;
-  return {
-    mean: [...known.mean, ...Array<number>(others).fill(0.5)],
-    std: [...known.std, ...Array<number>(others).fill(0.25)],
   };
 }
 
@@ -91,9 +67,7 @@ function resolveOptim(settings: Settings): OptimConfig {
 export function toYaml(config: PretrainConfig): string {
   const { model, data } = config;
   const sections = [
-    model.encoderName in presets
-      ? written({ encoderName: presetField }, model)
-      : written(encoderFields, model.encoder),
+    writtenEncoder(model),
     written(modelFields, model),
     written(decoderFields, model.decoder),
     written(maskFields, config.mask),
