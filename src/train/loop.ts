@@ -11,6 +11,8 @@ export interface LoopJob {
   readonly stepsPerEpoch: number;
   /** Steps between two calls of `log`. */
   readonly logEvery: number;
+  /** Further steps after which `log` is called. */
+  readonly logsAlso?: (step: number) => boolean;
   /** When `save` is called besides the end. */
   readonly checkpointEvery: Interval;
   /** Records one optimizer step; must not wait for the device. `step` is the number made before it. */
@@ -48,7 +50,7 @@ export async function runLoop(job: LoopJob): Promise<{ step: number; interrupted
       await job.settle(step);
       lastSettled = now();
     }
-    if (step % job.logEvery === 0 || step === job.steps) await job.log(step);
+    if (step % job.logEvery === 0 || step === job.steps || job.logsAlso?.(step)) await job.log(step);
     job.onStep(step);
     if (isDue(job, step, now() - lastSave) && step < job.steps) {
       await job.save(step);

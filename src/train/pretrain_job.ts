@@ -1,271 +1,39 @@
-/** One pre-training run between its first step and its figure. */
+/** What pre-training does in a step. */
 import type { PretrainConfig } from "../config/types.ts";
-import type { ImageBatch, Loader } from "../data/loader.ts";
-import type { ImageSource } from "../data/source.ts";
-import type { Runtime } from "../gpu/runtime.ts";
-import { readTensor, writeVariable } from "../gpu/tensors.ts";
 import type { Mae } from "../models/mae.ts";
 import { sampleNoise } from "../models/mask_sampling.ts";
 import { type ImageShape, patchifyPixels } from "../ops/normalize_pixels.ts";
-import { Control } from "../ops/step_control.ts";
-import type { AdamW } from "../optim/adamw.ts";
-import { learningRateAt, scaledLearningRate, type Schedule } from "../optim/schedule.ts";
-import type { MetricsRecord } from "../report/metrics.ts";
-import { RunError } from "../util/errors.ts";
 import { Random, Stream } from "../util/random.ts";
-import { type FoundCheckpoint, saveCheckpoint, type TrainState } from "./checkpoint.ts";
-import type { PretrainEvent, StartEvent } from "./events.ts";
-import { runLoop } from "./loop.ts";
-import { Stretch } from "./rates.ts";
-import { configRecord } from "./resume.ts";
-import type { RunFolder } from "./run_folder.ts";
-import type { RunLog } from "./run_log.ts";
+import type { JobWork, RunParts, Trained } from "./training_job.ts";
 
-/** What a run is made of; whoever opened the parts closes them. */
-export interface PretrainParts {
-  /** The resolved configuration. */
-  readonly config: PretrainConfig;
-  /** Where its files go. */
-  readonly folder: RunFolder;
-  /** Where its numbers go. */
-  readonly log: RunLog;
-  /** The open backend. */
-  readonly runtime: Runtime;
-  /** The image files. */
-  readonly source: ImageSource;
-  /** `fingerprint` of the source. */
-  readonly files: string;
-  /** The stream of batches, at the first step to make. */
-  readonly loader: Loader;
-  /** The batch that was drawn to see whether there are any. */
-  readonly firstBatch: ImageBatch | null;
+/** A masked autoencoder with its optimizer. */
+export interface PretrainedModel extends Trained {
   /** The model, with the weights to begin with. */
   readonly model: Mae;
-  /** Its optimizer. */
-  readonly optimizer: AdamW;
-  /** Where to go on from; null for a new run. */
-  readonly resumed: FoundCheckpoint | null;
-  /** Ends the run after the step in progress. */
-  readonly signal?: AbortSignal;
-  /** Hears of everything that happens. */
-  readonly onEvent: (event: PretrainEvent) => void;
 }
 
-/** Optimizer steps of a whole run. */
-export function totalSteps({ optim }: PretrainConfig, stepsPerEpoch: number): number {
-  return Math.max(1, Math.round(optim.epochs * stepsPerEpoch));
+/** What a pre-training run is made of; whoever opened the parts closes them. */
+export interface PretrainParts extends RunParts, PretrainedModel {
+  /** The resolved configuration. */
+  readonly config: PretrainConfig;
 }
 
-/** The state of a run between its steps. */
-export class PretrainJob {
-  readonly #parts: PretrainParts;
-  readonly #schedule: Schedule;
-  readonly #steps: number;
-  readonly #startStep: number;
-  /** Images of an optimizer step. */
-  readonly #images: number;
-  #firstBatch: ImageBatch | null;
-  #checkpoint: string;
-  #loss: number | null;
-  /** All of this session, for the time it has trained. */
-  #session: Stretch;
-  /** Without its first step, in which kernels are compiled: for the time left. */
-  #steady: Stretch;
-  /** Since the last log. */
-  #window: Stretch;
-
-  /** A run that is ready for its first step. */
-  constructor(parts: PretrainParts) {
-    const { optim } = parts.config;
-    this.#parts = parts;
-    this.#images = optim.batchSize * optim.accumulate;
-    this.#schedule = {
-      learningRate: optim.lr ?? scaledLearningRate(optim.blr, this.#images),
-      minLearningRate: optim.minLr,
-      warmupEpochs: optim.warmupEpochs,
-      epochs: optim.epochs,
-    };
-    this.#steps = totalSteps(parts.config, parts.loader.stepsPerEpoch);
-    this.#startStep = parts.resumed?.state.step ?? 0;
-    this.#firstBatch = parts.firstBatch;
-    this.#checkpoint = parts.resumed?.path ?? "";
-    this.#loss = parts.resumed?.state.loss ?? null;
-    this.#session = this.#steady = this.#window = this.#beginStretch(this.#startStep);
-  }
-
-  /** Mean loss of the last logged window; null before the first. */
-  get loss(): number | null {
-    return this.#loss;
-  }
-
-  /** Folder of the newest checkpoint. */
-  get checkpoint(): string {
-    return this.#checkpoint;
-  }
-
-  /** What there is to say before the first step. */
-  startEvent(): StartEvent {
-    const { runtime, folder, model, loader } = this.#parts;
-    return {
-      kind: "start",
-      run: folder.path,
-      adapter: runtime.adapter?.description ?? "CPU, without WebGPU",
-      backend: runtime.backend,
-      parameters: model.parameterCount,
-      samples: loader.samples,
-      repeat: loader.repeat,
-      stepsPerEpoch: loader.stepsPerEpoch,
-      steps: this.#steps,
-      startStep: this.#startStep,
-      learningRate: this.#schedule.learningRate,
-      images: this.#images,
-    };
-  }
-
-  /** Trains until the last step or until the signal; a checkpoint of the last step made is there then. */
-  train(): Promise<{ step: number; interrupted: boolean }> {
-    const { config, loader, signal } = this.#parts;
-    this.#session = this.#steady = this.#window = this.#beginStretch(this.#startStep);
-    return runLoop({
-      steps: this.#steps,
-      startStep: this.#startStep,
-      stepsPerEpoch: loader.stepsPerEpoch,
-      logEvery: config.run.logEvery,
-      checkpointEvery: config.run.checkpointEvery,
-      signal,
-      makeStep: (step) => this.#makeStep(step),
-      settle: (step) => this.#settle(step),
-      onStep: (step) => this.#report(step),
-      log: (step) => this.#log(step),
-      save: (step) => this.#save(step),
-    });
-  }
-
-  /** One optimizer step; the learning rate is that of the fractional epoch before it, as in the official code. */
-  async #makeStep(step: number): Promise<void> {
-    const { config: { mask, data, optim, run }, model, optimizer, runtime } = this.#parts;
-    for (let micro = 0; micro < optim.accumulate; micro++) {
-      const batch = await this.#nextBatch();
+/** Pre-training's part in a run. */
+export function pretrainWork({ config, model }: Pick<PretrainParts, "config" | "model">): JobWork {
+  const { mask, data, optim, run } = config;
+  const [height, width] = model.imageSize;
+  const shape: ImageShape = [optim.batchSize, height, width, model.channels];
+  return {
+    job: "pretrain",
+    computeGradients(batch, step, micro) {
       const random = new Random(run.seed, Stream.mask, step, micro);
       const noise = sampleNoise(mask, model.grid, optim.batchSize, random);
-      const [height, width] = model.imageSize;
-      const shape: ImageShape = [optim.batchSize, height, width, model.channels];
       const patches = patchifyPixels(batch.pixels, shape, model.patchSize, data.mean, data.std);
       try {
-        const { loss, gradients } = model.lossAndGradients(patches, { maskRatio: mask.ratio, noise });
-        optimizer.accumulate(loss, gradients);
+        return model.lossAndGradients(patches, { maskRatio: mask.ratio, noise });
       } finally {
         patches.dispose();
       }
-    }
-    optimizer.step(this.#learningRate(step));
-    runtime.check();
-  }
-
-  #nextBatch(): Promise<ImageBatch> | ImageBatch {
-    const first = this.#firstBatch;
-    this.#firstBatch = null;
-    return first ?? this.#parts.loader.next();
-  }
-
-  #learningRate(step: number): number {
-    return learningRateAt(step / this.#parts.loader.stepsPerEpoch, this.#schedule);
-  }
-
-  /** Waits for the device by reading what it has counted, and does not go on in vain until the next log. */
-  async #settle(step: number): Promise<void> {
-    const control = await readTensor(this.#parts.optimizer.control);
-    this.#parts.runtime.check();
-    if (control[Control.skippedInRow] >= this.#parts.config.optim.maxBadSteps) await this.#log(step);
-  }
-
-  /** Reads what the device has summed since the last log, and starts new sums. */
-  async #log(step: number): Promise<void> {
-    const { optimizer, runtime, loader, log, onEvent } = this.#parts;
-    const control = await readTensor(optimizer.control);
-    runtime.check();
-    const counted = control[Control.counted];
-    this.#loss = counted > 0 ? control[Control.lossSum] / counted : null;
-    const { secondsPerStep, dataWait } = this.#window.rates(step, loader.waitSeconds);
-    const record: MetricsRecord = {
-      step,
-      epoch: step / loader.stepsPerEpoch,
-      loss: this.#loss,
-      lr: this.#learningRate(step - 1),
-      grad_norm: counted > 0 ? control[Control.normSum] / counted : null,
-      images_per_second: this.#images / secondsPerStep,
-      data_wait: dataWait,
-      skipped_steps: control[Control.skipped],
-      peak_bytes: runtime.memory().bytesPeak,
-      broken_files: loader.broken.length,
-      seconds: this.#seconds(step),
-    };
-    control.fill(0, Control.lossSum, Control.counted + 1);
-    writeVariable(optimizer.control, control);
-    await log.write(record);
-    onEvent({ kind: "log", record });
-    this.#stopIfHopeless(step, control[Control.skippedInRow]);
-    this.#window = this.#beginStretch(step);
-  }
-
-  #stopIfHopeless(step: number, skippedInRow: number): void {
-    if (skippedInRow < this.#parts.config.optim.maxBadSteps) return;
-    throw new RunError(
-      `Loss or gradients were not finite in ${skippedInRow} steps in a row, the last at step ${step}; lower optim.blr or lengthen ` +
-        "optim.warmup_epochs, set optim.clip_norm (1 is usual), and check the data with data.mean and data.std",
-    );
-  }
-
-  #beginStretch(step: number): Stretch {
-    return new Stretch(step, this.#parts.loader.waitSeconds);
-  }
-
-  /** Seconds of training in all sessions. */
-  #seconds(step: number): number {
-    const before = this.#parts.resumed?.state.seconds ?? 0;
-    return before + this.#session.rates(step, 0).seconds;
-  }
-
-  #report(step: number): void {
-    const { loader, onEvent } = this.#parts;
-    const { secondsPerStep, dataWait } = this.#steady.rates(step, loader.waitSeconds);
-    onEvent({
-      kind: "step",
-      step,
-      steps: this.#steps,
-      epoch: step / loader.stepsPerEpoch,
-      loss: this.#loss,
-      learningRate: this.#learningRate(step - 1),
-      imagesPerSecond: this.#images / secondsPerStep,
-      secondsLeft: (this.#steps - step) * secondsPerStep,
-      dataWait,
-    });
-    if (step === this.#startStep + 1) this.#steady = this.#beginStretch(step);
-  }
-
-  async #save(step: number): Promise<void> {
-    const { config, folder, log, runtime, loader, files, model, optimizer, onEvent } = this.#parts;
-    await runtime.settle(); // an error of the device must surface before its numbers are saved
-    const state: TrainState = {
-      format: 1,
-      job: "pretrain",
-      step,
-      epoch: step / loader.stepsPerEpoch,
-      stepsPerEpoch: loader.stepsPerEpoch,
-      samples: loader.samples,
-      files,
-      seconds: this.#seconds(step),
-      loss: this.#loss,
-      config: configRecord(config),
-    };
-    await log.sync();
-    this.#checkpoint = await saveCheckpoint(
-      folder.path,
-      state,
-      model.parameters,
-      optimizer.variables,
-      config.run.keep,
-    );
-    onEvent({ kind: "checkpoint", path: this.#checkpoint, step });
-  }
+    },
+  };
 }

@@ -4,15 +4,18 @@
 export interface Rates {
   /** Its length. */
   readonly seconds: number;
-  /** Mean time of a step. */
+  /** Mean time of a step, pauses left out. */
   readonly secondsPerStep: number;
-  /** Share of the time spent waiting for data, 0 to 1. */
+  /** The same with pauses. */
+  readonly wholePerStep: number;
+  /** Share of the time without pauses spent waiting for data, 0 to 1. */
   readonly dataWait: number;
 }
 
 /** A moment of a run to measure from. */
 export class Stretch {
   readonly #start: number;
+  #paused = 0;
 
   /**
    * Begins a stretch now.
@@ -27,13 +30,21 @@ export class Stretch {
     this.#start = now();
   }
 
+  /** Leaves so many seconds out of the time of a step: something else was done in them. */
+  pause(seconds: number): void {
+    this.#paused += seconds;
+  }
+
   /** Rates from the beginning of the stretch up to now. */
   rates(step: number, waited: number): Rates {
     const seconds = Math.max((this.now() - this.#start) / 1000, 1e-6); // clocks can be coarse
+    const training = Math.max(seconds - this.#paused, 1e-6);
+    const steps = Math.max(step - this.step, 1);
     return {
       seconds,
-      secondsPerStep: seconds / Math.max(step - this.step, 1),
-      dataWait: Math.min(1, Math.max(0, (waited - this.waited) / seconds)),
+      secondsPerStep: training / steps,
+      wholePerStep: seconds / steps,
+      dataWait: Math.min(1, Math.max(0, (waited - this.waited) / training)),
     };
   }
 }

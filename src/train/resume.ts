@@ -1,13 +1,11 @@
 /** What has changed between a checkpoint and the run that goes on from it. */
 import { parseYaml } from "../deps/std.ts";
-import { toYaml } from "../config/pretrain.ts";
-import type { PretrainConfig } from "../config/types.ts";
 import type { ImageSource } from "../data/source.ts";
 import type { TrainState } from "./checkpoint.ts";
 
-/** The configuration as plain values under the keys of the YAML. */
-export function configRecord(config: PretrainConfig): Record<string, unknown> {
-  return parseYaml(toYaml(config)) as Record<string, unknown>;
+/** A resolved configuration in YAML as plain values. */
+export function configRecord(yaml: string): Record<string, unknown> {
+  return parseYaml(yaml) as Record<string, unknown>;
 }
 
 /** A hash of the names and the order of a data set's files, wherever its folder lies: SHA-256 in hexadecimal. */
@@ -19,11 +17,11 @@ export async function fingerprint(source: ImageSource): Promise<string> {
 /** Sentences on everything that makes a resumed run differ from one that never stopped. */
 export function resumeWarnings(
   state: TrainState,
-  config: PretrainConfig,
+  record: Readonly<Record<string, unknown>>,
   data: { readonly samples: number; readonly files: string },
 ): string[] {
   const warnings: string[] = [];
-  const changed = changedKeys(state.config, configRecord(config));
+  const changed = changedKeys(state.config, record);
   if (changed.length > 0) {
     warnings.push(
       `Resuming with another ${changed.join(", ")}: the result will differ from a run that never stopped`,
@@ -43,6 +41,7 @@ export function resumeWarnings(
 
 /** Keys that may change between stopping and resuming without changing a single bit of the result. */
 const harmless = new Set([
+  "from", // the checkpoint that is gone on from has the weights
   "run.out",
   "run.log_every",
   "run.checkpoint_every",

@@ -1,6 +1,5 @@
 /** A run's folder: what is in it, and whether it may be written to. */
-import { toYaml } from "../config/pretrain.ts";
-import type { Interval, PretrainConfig } from "../config/types.ts";
+import type { Interval } from "../config/types.ts";
 import { formatBytes } from "../gpu/guards.ts";
 import { ensureWritableFolder, freeBytes, refuseFileInTheWay } from "../util/disk.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
@@ -150,11 +149,11 @@ async function removeUnfinished(folder: string): Promise<void> {
   }
 }
 
-/** Stores the resolved configuration with the run. Throws `RunError` where the disk refuses. */
-export async function storeConfig(path: string, config: PretrainConfig): Promise<void> {
+/** Stores the resolved configuration, in YAML, with the run. Throws `RunError` where the disk refuses. */
+export async function storeConfig(path: string, yaml: string): Promise<void> {
   const file = joinPath(path, "config.yaml");
   try {
-    await writeFileAtomic(file, toYaml(config));
+    await writeFileAtomic(file, yaml);
   } catch (error) {
     throw new RunError(
       `The configuration could not be written to ${file} (${messageOf(error)}); free some space`,
@@ -164,8 +163,10 @@ export async function storeConfig(path: string, config: PretrainConfig): Promise
 
 /** What a run will write from here on. */
 export interface SavePlan {
-  /** Values in the model; a checkpoint holds them and two moments each. */
-  readonly parameters: number;
+  /** Values in a checkpoint. */
+  readonly values: number;
+  /** Values in the best checkpoint, which is kept besides; 0 by default. */
+  readonly best?: number;
   /** Checkpoints kept. */
   readonly keep: number;
   /** How often one is written. */
@@ -185,7 +186,7 @@ export interface SavePlan {
 export async function checkDiskSpace(path: string, plan: SavePlan): Promise<void> {
   const free = await freeBytes(path);
   const more = moreCheckpoints(plan);
-  const needed = 3 * 4 * plan.parameters * more;
+  const needed = 4 * (plan.values * more + (plan.steps > 0 ? plan.best ?? 0 : 0));
   if (free === null || free >= needed) return;
   const checkpoints = more === 1 ? "a checkpoint needs" : `${more} checkpoints need`;
   throw new InputError(

@@ -5,8 +5,9 @@ import { sampleNoise } from "../models/mask_sampling.ts";
 import { productsHaveChoices } from "../ops/product_launch.ts";
 import { Random, Stream } from "../util/random.ts";
 import type { PretrainParts } from "./pretrain_job.ts";
+import type { RunParts } from "./training_job.ts";
 
-/** What tuning needs of a run. */
+/** What tuning pre-training needs of a run. */
 export type TunedParts = Pick<PretrainParts, "config" | "model" | "runtime" | "signal" | "onEvent">;
 
 /** What does it; others in tests. */
@@ -20,15 +21,18 @@ export interface Tuner {
 /**
  * Makes a step's forward and backward pass without an update where an earlier run has not tuned this configuration on
  * this device, and times the plans of its kernels. Where the device leaves no choice nothing is run.
+ * @param computation everything that the kernels and their shapes depend on
+ * @param tryStep runs every kernel of a step once, but those of the optimizer, which have no plans
  */
-export async function tunePretraining(
-  parts: TunedParts,
+export async function tuneRun(
+  { runtime, signal, onEvent }: Pick<RunParts, "runtime" | "signal" | "onEvent">,
+  computation: object,
+  tryStep: () => void,
   tuner: Tuner = { hasChoices: productsHaveChoices, tuneFor },
 ): Promise<void> {
   if (!tuner.hasChoices()) return;
-  const { config, runtime, signal, onEvent } = parts;
   const notice = (message: string) => onEvent({ kind: "notice", message });
-  const { timed, changed, seconds } = await tuner.tuneFor(nameOf(config), () => tryStep(parts), {
+  const { timed, changed, seconds } = await tuner.tuneFor(JSON.stringify(computation), tryStep, {
     signal,
     onStart: (kernels) => notice(`Tuning ${kernels} kernels to this device, once; --no-tune leaves it out`),
   });
@@ -40,13 +44,13 @@ export async function tunePretraining(
   }
 }
 
-/** Everything that the kernels and their shapes depend on. */
-function nameOf({ model, mask, target, optim, run }: TunedParts["config"]): string {
-  const { precision, remat } = run;
-  return JSON.stringify({ job: "pretrain", model, mask, target, batch: optim.batchSize, precision, remat });
+/** Tunes the kernels of a pre-training run. */
+export function tunePretraining(parts: TunedParts, tuner?: Tuner): Promise<void> {
+  const { model, mask, target, optim, run: { precision, remat } } = parts.config;
+  const computation = { job: "pretrain", model, mask, target, batch: optim.batchSize, precision, remat };
+  return tuneRun(parts, computation, () => tryStep(parts), tuner);
 }
 
-/** Runs every kernel of a step once, but those of the optimizer, which have no plans. */
 function tryStep({ config: { mask, optim, run }, model }: TunedParts): void {
   const noise = sampleNoise(mask, model.grid, optim.batchSize, new Random(run.seed, Stream.mask));
   const images = tf.zeros([optim.batchSize, ...model.imageSize, model.channels]);

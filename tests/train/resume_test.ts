@@ -1,9 +1,10 @@
 import { parseSet } from "../../src/config/layers.ts";
-import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
+import { resolvePretrainConfig, toYaml } from "../../src/config/pretrain.ts";
 import { changedKeys, configRecord, fingerprint } from "../../src/train/resume.ts";
 import { assertEquals, assertNotEquals } from "../deps.ts";
 
-const config = (...sets: string[]) => resolvePretrainConfig(["data.train=photos", ...sets].map(parseSet));
+const config = (...sets: string[]) =>
+  toYaml(resolvePretrainConfig(["data.train=photos", ...sets].map(parseSet)));
 
 Deno.test("configRecord() has the keys of the YAML, and survives JSON", () => {
   const record = configRecord(config("model.encoder=vit_tiny"));

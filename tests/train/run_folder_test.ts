@@ -1,4 +1,4 @@
-import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
+import { resolvePretrainConfig, toYaml } from "../../src/config/pretrain.ts";
 import {
   checkDiskSpace,
   holdsRun,
@@ -111,16 +111,16 @@ Deno.test("RunFolder.take() makes a folder once, and keeps others out until it i
 Deno.test("storeConfig() stores what reads back as the same configuration", () =>
   inFolder(async (folder) => {
     const config = resolvePretrainConfig([{ origin: "test", values: { data: { train: "photos" } } }]);
-    await storeConfig(folder, config);
+    await storeConfig(folder, toYaml(config));
     assertStringIncludes(await Deno.readTextFile(`${folder}/config.yaml`), "train: photos");
     assertEquals(await tree(folder), ["config.yaml"]);
   }));
 
-/** Values in checkpoints that would surely fill any disk: 12 bytes each make 12 EB. */
-const huge = 1e18;
+/** Values in checkpoints that would surely fill any disk: 4 bytes each make 12 EB. */
+const huge = 3e18;
 
 const plan: SavePlan = {
-  parameters: huge,
+  values: huge,
   keep: 3,
   every: { every: 1, unit: "epoch" },
   stepsPerEpoch: 10,
@@ -149,9 +149,10 @@ Deno.test("checkDiskSpace() counts the checkpoints that there will be at a time"
   assertEquals(await checkpointsTold({ steps: 11 }), "2");
   assertEquals(await checkpointsTold({ every: { every: 500, unit: "step" } }), "2");
   assertEquals(await checkpointsTold({ every: { every: 1, unit: "minute" } }), "4");
+  assertEquals(await checkpointsTold({ values: 1, best: huge }), "4"); // too much for the best one alone
 });
 
 Deno.test("checkDiskSpace() lets through what fits, and a run that has nothing to save", async () => {
-  await checkDiskSpace(".", { ...plan, parameters: 1000 });
-  await checkDiskSpace(".", { ...plan, steps: 0 });
+  await checkDiskSpace(".", { ...plan, values: 1000 });
+  await checkDiskSpace(".", { ...plan, steps: 0, best: huge });
 });
