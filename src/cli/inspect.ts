@@ -12,8 +12,6 @@ import type { Command } from "./command.ts";
 import { count, duration, plural, storage } from "./format.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
 
-const MODEL = "model.safetensors";
-
 /** `mae inspect` */
 export const inspect: Command = {
   name: "inspect",
@@ -21,24 +19,12 @@ export const inspect: Command = {
   flags: [],
   argument: { name: "PATH", help: "a safetensors file, the folder of a checkpoint, or the folder of a run" },
   run: async ({ argument = "" }, terminal) => {
-    const folder = await checkpointFolder(argument);
-    await showFile(folder === null ? argument : joinPath(folder, MODEL), folder, terminal);
+    const { findModelFile } = await import("../train/model_file.ts");
+    const { file, folder } = await findModelFile(argument);
+    await showFile(file, folder, terminal);
     return 0;
   },
 };
-
-/** The checkpoint that a folder is, or the newest of the run that it is; null for anything else. */
-async function checkpointFolder(path: string): Promise<string | null> {
-  const { checkpointPath, listCheckpoints } = await import("../train/checkpoint.ts");
-  const isFolder = (await Deno.stat(path).catch(() => null))?.isDirectory ?? false;
-  if (!isFolder) return null;
-  if (await pathExists(joinPath(path, MODEL))) return path;
-  const newest = (await listCheckpoints(path)).at(-1);
-  if (newest !== undefined) return checkpointPath(path, newest);
-  throw new InputError(
-    `The folder ${path} is neither a checkpoint (with ${MODEL}) nor a run (with checkpoints/step-*)`,
-  );
-}
 
 async function showFile(path: string, folder: string | null, terminal: Terminal): Promise<void> {
   using file = await openSafetensors(path);

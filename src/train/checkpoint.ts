@@ -15,13 +15,14 @@ import { readTensor } from "../gpu/tensors.ts";
 import { loadParameters, type Parameters } from "../nn/parameters.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
 import { isMissing, joinPath, syncFolder, writeFileAtomic } from "../util/files.ts";
+import type { ClassifierInfo } from "./classifier_info.ts";
 
 /** What `state.json` holds besides the tensors: everything a run needs to go on. */
 export interface TrainState {
   /** Version of this file's own layout. */
   readonly format: 1;
   /** What kind of run it is. */
-  readonly job: "pretrain";
+  readonly job: "pretrain" | "finetune" | "linprobe";
   /** Optimizer steps made. */
   readonly step: number;
   /** Fractional epoch. */
@@ -38,6 +39,8 @@ export interface TrainState {
   readonly loss?: number | null;
   /** The resolved configuration, as YAML keys. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** Classes and images, where the model is a classifier. */
+  readonly classifier?: ClassifierInfo;
 }
 
 /** A checkpoint whose files are missing, cut short or garbled: an older one may still do. */
