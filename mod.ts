@@ -51,6 +51,7 @@ export { readTensor, readTensors } from "./src/gpu/tensors.ts";
 
 // The model
 export {
+  type ComputeOptions,
   countParameters,
   createMae,
   type Mae,
@@ -65,9 +66,25 @@ export { normalizePixels } from "./src/ops/normalize_pixels.ts";
 export { patchGrid, patchify, unpatchify } from "./src/ops/patchify.ts";
 export type { Parameters, State } from "./src/nn/parameters.ts";
 
-// The optimizer
+// What comes after pre-training: classifiers and linear probes
+export { type Classifier, createClassifier, type TrainOptions } from "./src/models/classifier.ts";
+export type { ClassifierConfig } from "./src/models/classifier_config.ts";
+export type { EncoderLoad } from "./src/models/encoder_state.ts";
+export type { Labels } from "./src/models/labels.ts";
+export { LinearProbe, type LinearProbeConfig } from "./src/models/linear_probe.ts";
+export { resamplePositions } from "./src/nn/resample_positions.ts";
+export type { Pooling } from "./src/ops/pool_tokens.ts";
+
+// Optimizers
 export { AdamW, type AdamWOptions } from "./src/optim/adamw.ts";
-export { type ParameterGroup, pretrainGroups } from "./src/optim/groups.ts";
+export { Ema } from "./src/optim/ema.ts";
+export {
+  type LayerDecay,
+  layerDecayGroups,
+  type ParameterGroup,
+  pretrainGroups,
+} from "./src/optim/groups.ts";
+export { Lars, type LarsOptions } from "./src/optim/lars.ts";
 export { learningRateAt, scaledLearningRate, type Schedule } from "./src/optim/schedule.ts";
 
 // Pre-training and its configuration

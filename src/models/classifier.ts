@@ -26,6 +26,7 @@ import { embedTokens } from "../ops/embed_tokens.ts";
 import { patchEmbed } from "../ops/patch_embed.ts";
 import { patchify } from "../ops/patchify.ts";
 import { poolTokens } from "../ops/pool_tokens.ts";
+import { recordsGradients } from "../ops/operation.ts";
 import { withoutGradient } from "../ops/without_gradient.ts";
 import { InputError } from "../util/errors.ts";
 import {
@@ -128,20 +129,23 @@ export class Classifier {
   }
 
   /**
-   * One vector per image: tokens pooled, then normalised.
+   * One vector per image: tokens pooled, then normalised. Differentiable in what is trained; outside of gradients each
+   * block's input is freed as soon as its output is there.
    * @param images [N, H, W, C], or their patches [N, L, p·q·C] as `patchifyPixels` makes them
    * @returns [N, D]
    */
-  features(images: tf.Tensor, options: TrainOptions = {}): tf.Tensor2D {
+  features(images: tf.Tensor, { dropPathDraws }: TrainOptions = {}): tf.Tensor2D {
     const patches = this.#patchesOf(images);
-    const halves = this.#sizes.trainedHalves;
-    if (halves === 0) return withoutGradient(patches, () => this.#pooled(this.#frozenTokens(patches)));
     const { heads, depth } = this.config.encoder;
-    const frozen = Math.max(0, 2 * depth - halves); // halves of blocks
-    const scales = this.#dropPath(patches.shape[0], options.dropPathDraws);
+    const halves = recordsGradients() || dropPathDraws ? this.#sizes.trainedHalves : 0;
+    if (halves === 0) {
+      return withoutGradient(patches, () => this.#pooled(this.#frozenTokens(patches, 2 * depth)));
+    }
+    const frozen = 2 * depth - halves; // halves of blocks
+    const scales = this.#dropPath(patches.shape[0], dropPathDraws);
     let x: tf.Tensor = this.#sizes.trainsEmbedding
       ? this.#embed(patches)
-      : withoutGradient(patches, () => this.#frozenTokens(patches));
+      : withoutGradient(patches, () => this.#frozenTokens(patches, frozen));
     for (let i = Math.floor(frozen / 2); i < depth; i++) {
       const block = { ...this.#blockOptions(x.shape[0]), dropPath: scales[i] };
       if (2 * i < frozen) x = applyMlpHalf(this.parameters, `blocks.${i}`, x, block);
@@ -206,10 +210,9 @@ export class Classifier {
     return embedTokens(tokens, named("cls_token"), named("pos_embed")); // [N, 1 + L, D]
   }
 
-  /** The tokens that the trained part starts from; each block's input is freed as soon as its output is there. */
-  #frozenTokens(patches: tf.Tensor3D): tf.Tensor {
-    const { depth, heads } = this.config.encoder;
-    const frozen = 2 * depth - this.#sizes.trainedHalves;
+  /** Tokens after so many halves of blocks; each one's input is freed as soon as its output is there. */
+  #frozenTokens(patches: tf.Tensor3D, frozen: number): tf.Tensor {
+    const { heads } = this.config.encoder;
     const options = { ...this.#blockOptions(patches.shape[0]), remat: false };
     let x: tf.Tensor = tf.tidy(() => this.#embed(patches));
     const next = (half: (x: tf.Tensor) => tf.Tensor) => {

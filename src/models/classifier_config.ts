@@ -43,11 +43,15 @@ export interface ClassifierConfig {
 
 /** The sizes a configuration comes to, with every default filled in. */
 export interface ClassifierSizes {
+  /** Pixels, [height, width]. */
   readonly image: Size;
+  /** Pixels of a patch, [height, width]. */
   readonly patch: Size;
+  /** Patches per column and per row. */
   readonly grid: Size;
   /** Patches per image. */
   readonly length: number;
+  /** Values per pixel. */
   readonly channels: number;
   /** Values of a patch. */
   readonly values: number;

@@ -16,17 +16,23 @@ export interface EncoderLoad {
 }
 
 /** Grids of the model and, where it is no square, of the checkpoint. */
-interface Grids {
+export interface Grids {
+  /** Patches per column and row of the model. */
   readonly own: Size;
+  /** The same of the checkpoint; a square by default. */
   readonly from?: Size;
 }
 
-/** The parameters to fill and the values for them, names that fit nowhere included so that the loader reports them. */
+/**
+ * The parameters to fill and the values for them, names that fit nowhere included so that the loader reports them.
+ * @throws {InputError} when there is no encoder in the checkpoint, one of other sizes, or positions of an unknown grid
+ */
 export function encoderState(
   parameters: Parameters,
   state: ReadonlyMap<string, StoredTensor>,
   grids: Grids,
 ): { wanted: Parameters; given: Map<string, StoredTensor>; load: EncoderLoad } {
+  checkSizes(parameters, state);
   const fresh = (name: string) => name.startsWith("head.") || name.startsWith("fc_norm.") && !state.has(name);
   const wanted = new Map([...parameters].filter(([name]) => !fresh(name)));
   const foreign = (name: string) =>
@@ -43,6 +49,41 @@ export function encoderState(
       kept: [...parameters.keys()].filter(fresh),
     },
   };
+}
+
+/** What a checkpoint's encoder is made of, as far as its tensors show it; undefined where they do not. */
+function sizesOf(state: ReadonlyMap<string, { readonly shape: readonly number[] }>) {
+  const [width, channels, ...patch] = state.get("patch_embed.proj.weight")?.shape ?? [];
+  const blocks = new Set([...state.keys()].flatMap((name) => /^blocks\.(\d+)\./.exec(name)?.[1] ?? []));
+  return {
+    width,
+    channels,
+    "patch size": patch.length > 0 ? patch.join("x") : undefined,
+    blocks: blocks.size,
+    "MLP width": state.get("blocks.0.mlp.fc1.bias")?.shape[0],
+  };
+}
+
+/** One sentence instead of a misfit per tensor. */
+function checkSizes(parameters: Parameters, state: ReadonlyMap<string, StoredTensor>): void {
+  const [own, given] = [sizesOf(parameters), sizesOf(state)];
+  if (given.blocks === 0 && given.width === undefined) {
+    const [first] = state.keys();
+    throw new InputError(
+      `The checkpoint holds no encoder (${state.size} tensors, the first is ${first ?? "missing"}): ` +
+        "give one of pre-training, whole or encoder only, or of fine-tuning",
+    );
+  }
+  const misfits = Object.entries(own).flatMap(([what, size]) => {
+    const other = given[what as keyof typeof given];
+    return other === undefined || other === size ? [] : [`${what} ${other} instead of ${size}`];
+  });
+  if (misfits.length > 0) {
+    throw new InputError(
+      `The checkpoint's encoder does not fit this model: it has ${misfits.join(", ")}; ` +
+        "only image size and head may differ from the model it was trained as",
+    );
+  }
 }
 
 /** Resampled positions, or null where they fit, are missing, or are of another width. */

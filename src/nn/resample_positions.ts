@@ -11,10 +11,14 @@ function cubicWeights(t: number): number[] {
   return [far(t + 1), near(t), near(1 - t), far(2 - t)];
 }
 
-/** For each place of the new grid the old places that it is made of, with their weights; beyond the border is the border. */
+/**
+ * For each place of the new grid the old places that it is made of, with their weights; beyond the border is the border.
+ * Places between are in single precision, as PyTorch has them.
+ */
 function taps(from: number, to: number): { place: number; weight: number }[][] {
+  const scale = Math.fround(from / to);
   return Array.from({ length: to }, (_, i) => {
-    const centre = (i + 0.5) * from / to - 0.5;
+    const centre = Math.fround(Math.fround(scale * (i + 0.5)) - 0.5);
     const before = Math.floor(centre);
     return cubicWeights(centre - before).map((weight, k) => ({
       place: Math.min(from - 1, Math.max(0, before - 1 + k)),

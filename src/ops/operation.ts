@@ -79,6 +79,12 @@ export interface Differentiable {
   readonly gradients: (upstream: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[];
 }
 
+/** Whether what runs now is recorded for a way back. */
+export function recordsGradients(): boolean {
+  const { gradientDepth, kernelDepth } = tf.engine().state;
+  return gradientDepth > 0 && kernelDepth === 0;
+}
+
 /**
  * Puts an operation on the gradient tape. Tensors that `forward` only captures get no gradient; what `gradients` needs
  * must be in `saved`, because tfjs frees everything else that the forward pass made.

@@ -57,8 +57,14 @@ export interface BranchOptions {
 
 const eps = 1e-6;
 
-type AttentionBranch = (x: tf.Tensor, parameters: AttentionParameters, options: BranchOptions) => tf.Tensor;
-type MlpBranch = (x: tf.Tensor, parameters: MlpParameters, options: BranchOptions) => tf.Tensor;
+/** A body of `attentionResidual`. */
+export type AttentionBranch = (
+  x: tf.Tensor,
+  parameters: AttentionParameters,
+  options: BranchOptions,
+) => tf.Tensor;
+/** A body of `mlpResidual`. */
+export type MlpBranch = (x: tf.Tensor, parameters: MlpParameters, options: BranchOptions) => tf.Tensor;
 
 /** Bodies of `attentionResidual`. */
 export const attentionBranchBodies: Bodies<AttentionBranch> = {

@@ -17,6 +17,7 @@ export const Stream = {
   mix: 7,
   erase: 8,
   split: 9,
+  dropPath: 10,
 } as const;
 
 /** The 32-bit finaliser of MurmurHash3: spreads every bit of `h` over all bits of the result. */

@@ -13,7 +13,7 @@ import { openRuntime } from "../../src/gpu/runtime.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { testOnBackends, testOnWebGpu } from "../support/backends.ts";
 import { assertClose, assertRelative } from "../support/compare.ts";
-import { Fixture, fixtureJson } from "../support/fixtures.ts";
+import { Fixture, fixtureJson, withoutKeyBias } from "../support/fixtures.ts";
 
 interface GoldenRun {
   loss: number;
@@ -37,13 +37,6 @@ async function openGolden(normalizeTarget: boolean, compute: ComputeOptions = {}
   const key = normalizeTarget ? "pix1" : "pix0";
   const images = tf.transpose(fixture.tensor("images"), [0, 2, 3, 1]) as tf.Tensor4D;
   return { fixture, model, images, key, golden: json[key] as GoldenRun, json };
-}
-
-/** The key third of a qkv bias has a gradient of zero but for rounding, which AdamW blows up: see the README. */
-function withoutKeyBias(name: string, values: Float32Array): Float32Array {
-  if (!name.endsWith("attn.qkv.bias")) return values;
-  const third = values.length / 3;
-  return Float32Array.from([...values.slice(0, third), ...values.slice(2 * third)]);
 }
 
 for (const normalize of [false, true]) {

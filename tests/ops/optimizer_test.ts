@@ -6,6 +6,8 @@ import { withTarget } from "../../src/gpu/target.ts";
 import { readTensor, readTensors } from "../../src/gpu/tensors.ts";
 import { accumulate } from "../../src/ops/accumulate.ts";
 import { type AdamWSegment, adamWUpdate } from "../../src/ops/adamw.ts";
+import { larsUpdate } from "../../src/ops/lars.ts";
+import { movingAverage } from "../../src/ops/moving_average.ts";
 import { type BodyName, withBody } from "../../src/ops/operation.ts";
 import { packLayout, packValues, unpackValues } from "../../src/ops/pack.ts";
 import { Control, controlSize } from "../../src/ops/step_control.ts";
@@ -85,6 +87,71 @@ testOnBackends("adamWUpdate() refuses segments that do not cover the parameter",
     "Segments of 4 values and a gradient of 8 do not fit a parameter of 8",
   );
   return Promise.resolve();
+});
+
+/** Parameter and momentum after an update; and the gradient, which stays. */
+async function larsUpdated(size: number, trust: number | null, proceed: 0 | 1): Promise<Float32Array[]> {
+  const state = {
+    parameter: variableOf(randomTensor([size], 1)),
+    momentum: variableOf(randomTensor([size], 2)),
+  };
+  const gradient = randomTensor([size], 3);
+  const settings = { learningRate: 0.1, momentum: 0.9, weightDecay: 0.2, trust };
+  larsUpdate(state, gradient, decided(proceed), settings);
+  return await readTensors([state.parameter, state.momentum, gradient]);
+}
+
+testOnTargets("larsUpdate(): kernel equals composed, adapting or not, in parts as well", async (record) => {
+  for (const size of sizes) {
+    for (const trust of [0.001, null]) {
+      for (const proceed of [1, 0] as const) {
+        const expected = await withBody("composed", () => larsUpdated(size, trust, proceed));
+        for (const changes of [{}, smallBindings]) {
+          const run = () => withBody("kernel", () => larsUpdated(size, trust, proceed));
+          const actual = await record(() => withTarget(changes, run));
+          actual.forEach((values, i) =>
+            assertRelative(values, expected[i], 2e-6, `${size} values, tensor ${i}`)
+          );
+          if (proceed === 0) assertEquals(actual[0], await readTensor(randomTensor([size], 1)));
+        }
+      }
+    }
+  }
+});
+
+testOnTargets("larsUpdate(): a norm of zero leaves the gradient as it is", async (record) => {
+  for (const [start, gradient] of [[0, 3], [2, 0], [0, 0]]) {
+    const results = (["composed", "kernel"] as const).map((body) =>
+      record(() => {
+        const parameter = variableOf(tf.fill([3, 5], start));
+        const momentum = variableOf(tf.fill([3, 5], 1));
+        const settings = { learningRate: 0.5, momentum: 0.5, weightDecay: 0, trust: 0.001 };
+        withBody(body, () =>
+          larsUpdate({ parameter, momentum }, tf.fill([3, 5], gradient), decided(1), settings));
+        return momentum;
+      })
+    );
+    // The control halves the gradient.
+    for (const one of results) {
+      assertEquals(await readTensor(one), new Float32Array(15).fill(0.5 + gradient / 2));
+    }
+  }
+});
+
+testOnTargets("movingAverage(): kernel equals its formula on the host, in parts as well", async (record) => {
+  for (const size of sizes) {
+    const [start, value] = await readTensors([randomTensor([size], 1), randomTensor([size], 2)]);
+    const expected = start.map((own, i) => 0.9 * own + 0.1 * value[i]);
+    for (const changes of [{}, smallBindings]) {
+      for (const body of ["composed", "kernel"] as const) {
+        const average = variableOf(tf.tensor1d(start));
+        record(() =>
+          withTarget(changes, () => withBody(body, () => movingAverage(average, tf.tensor1d(value), 0.9)))
+        );
+        assertClose(await readTensor(average), expected, 5e-7, `${size} values, ${body}`);
+      }
+    }
+  }
 });
 
 testOnTargets(

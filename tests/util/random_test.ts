@@ -47,6 +47,7 @@ Deno.test("the streams of a seed keep their numbers", () => {
     mix: 7,
     erase: 8,
     split: 9,
+    dropPath: 10,
   });
 });
 
