@@ -191,3 +191,11 @@ export const officialMix: MixConfig = {
   switchProbability: 0.5,
   labelSmoothing: 0.1,
 };
+
+/** Colour jitter as timm has it by default. */
+export const defaultColorJitter: ColorJitterConfig = { brightness: 0.4, contrast: 0.4, saturation: 0.4 };
+
+/** How much of the resized image's side an evaluation crop keeps: the official 224 of 256, and all of it above 224. */
+export function officialCropShare(size: Size): number {
+  return Math.max(...size) <= 224 ? 224 / 256 : 1;
+}

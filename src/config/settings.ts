@@ -48,6 +48,16 @@ export function derived<T>(
   return { key, kind, fallback: undefined, fallbackText, help, advice };
 }
 
+/** The same key with another default. */
+export function withDefault<T>(field: Field<T>, fallback: T): Field<T> {
+  return { ...field, fallback, fallbackText: valueText(field.kind.write(fallback)) };
+}
+
+/** The same key with a default that follows from other keys, as `fallbackText` says. */
+export function withDerivedDefault<T>(field: Field<T>, fallbackText: string): Field<T> {
+  return { ...field, fallback: undefined, fallbackText };
+}
+
 function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value).replaceAll(",", ", ");
 }
@@ -187,7 +197,9 @@ export class Settings {
     }
     const section = path.includes(".") ? path.slice(0, path.lastIndexOf(".")) : "";
     const names = (this.#sections.get(section) ?? []).join(", ");
-    const takes = section === "" ? `the sections are ${names}` : `${section} takes ${names}`;
+    const takes = section !== ""
+      ? `${section} takes ${names}`
+      : `the ${this.#fields.has("from") ? "keys and " : ""}sections are ${names}`;
     return new InputError(`Unknown key ${show(key)} (from ${origin}): ${takes}${this.#nearestKey(key)}`);
   }
 

@@ -4,6 +4,8 @@ import { centerCropBox, coveringSize, type CropDraws, randomResizedCropBox } fro
 import type { Image } from "./image.ts";
 import { resizeBicubic } from "./resize.ts";
 
+export { officialCropShare } from "../config/finetune_types.ts";
+
 /** Mirrors pixels [height, width, channels] left to right, in place. */
 export function flipHorizontally(pixels: Uint8Array, [height, width]: Size, channels: number): void {
   const rowLength = width * channels;
@@ -34,11 +36,6 @@ export function augmentForTraining(
   const pixels = resizeBicubic(image, box, size, out);
   if (augment.flip && random.uniform(0, 1) < 0.5) flipHorizontally(pixels, size, image.channels);
   return pixels;
-}
-
-/** How much of the resized image's side an evaluation crop keeps: the official 224 of 256, and all of it above 224. */
-export function officialCropShare(size: Size): number {
-  return Math.max(...size) <= 224 ? 224 / 256 : 1;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { PretrainConfig } from "../../src/config/types.ts";
 import { parseYaml } from "../../src/deps/std.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "../deps.ts";
+import { leaves } from "./support.ts";
 
 const data = parseSet("data.train=photos");
 
@@ -247,8 +248,3 @@ Deno.test("configKeys() describes every key", () => {
   }
   assertEquals(new Set(keys.map(({ key }) => key)).size, keys.length);
 });
-
-function leaves(value: unknown, path: string[] = []): string[] {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return [path.join(".")];
-  return Object.entries(value).flatMap(([name, inner]) => leaves(inner, [...path, name]));
-}
