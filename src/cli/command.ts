@@ -26,7 +26,7 @@ export interface Command {
   readonly summary: string;
   /** Its flags, besides those that every command has. */
   readonly flags: readonly Flag[];
-  /** The one argument that it takes besides flags; absent where it takes none. */
+  /** What it takes besides flags: one argument, unless it may be repeated; absent where it takes none. */
   readonly argument?: {
     /** What stands for it in help. */
     readonly name: string;
@@ -34,6 +34,8 @@ export interface Command {
     readonly help: string;
     /** Whether it may be left out. */
     readonly optional?: boolean;
+    /** Whether there may be several. */
+    readonly repeatable?: boolean;
   };
   /** More for its help, after the flags. */
   readonly details?: () => string;
@@ -51,9 +53,14 @@ export const commonFlags: readonly Flag[] = [
 export class Arguments {
   readonly #flags: ReadonlyMap<string, readonly string[]>;
 
-  /** `flags` holds the values of each flag that was given; a switch has the value "". */
-  constructor(flags: ReadonlyMap<string, readonly string[]>, readonly argument: string | undefined) {
+  /** `flags` holds the values of each flag that was given; a switch has the value "". `all` is what is no flag. */
+  constructor(flags: ReadonlyMap<string, readonly string[]>, readonly all: readonly string[] = []) {
     this.#flags = flags;
+  }
+
+  /** The one argument besides flags, the first where there are several, or undefined. */
+  get argument(): string | undefined {
+    return this.all[0];
   }
 
   /** Whether the flag was given. */
@@ -99,14 +106,14 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
     const values = value === undefined ? [] : stringsOf(parsed[name]);
     if (values.length > 0) given.set(name, values);
   }
-  const [argument, ...extra] = parsed._.map(String);
+  const all = parsed._.map(String);
   if (!given.has("help")) {
     refuseUnknown(command, unknown, flags);
     refuseSwitchValues(args, switches);
     refuseMissingValues(given, valued);
-    refuseArguments(command, argument, extra);
+    refuseArguments(command, all);
   }
-  return new Arguments(given, argument);
+  return new Arguments(given, all);
 }
 
 function stringsOf(values: unknown): string[] {
@@ -151,14 +158,13 @@ function refuseMissingValues(given: ReadonlyMap<string, readonly string[]>, valu
   }
 }
 
-function refuseArguments(command: Command, argument: string | undefined, extra: readonly string[]): void {
-  const { name } = command;
-  if (command.argument && !command.argument.optional && argument === undefined) {
-    throw new InputError(`mae ${name} needs a ${command.argument.name}: ${command.argument.help}`);
+function refuseArguments({ name, argument }: Command, given: readonly string[]): void {
+  if (argument && !argument.optional && given.length === 0) {
+    throw new InputError(`mae ${name} needs a ${argument.name}: ${argument.help}`);
   }
-  const unexpected = command.argument ? extra[0] : argument;
+  const unexpected = argument?.repeatable ? undefined : given[argument ? 1 : 0];
   if (unexpected === undefined) return;
-  const takes = command.argument ? `only one ${command.argument.name}` : "flags only";
+  const takes = argument ? `only one ${argument.name}` : "flags only";
   throw new InputError(
     `Unexpected argument "${unexpected}": mae ${name} takes ${takes}; see mae ${name} --help`,
   );

@@ -29,6 +29,11 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
+/** A share of images: a percentage with two decimals. */
+export function accuracy(share: number): string {
+  return `${(100 * share).toFixed(2)} %`;
+}
+
 /** A loss: four decimals. */
 export function loss(value: number | null): string {
   return value === null ? "-" : value.toFixed(4);

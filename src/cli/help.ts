@@ -31,12 +31,15 @@ export function commandHelp({ name, summary, flags, argument, details }: Command
   });
   const parts = [
     `mae ${name}: ${summary}`,
-    `Usage: mae ${name} [flags]${
-      argument ? ` ${argument.optional ? `[${argument.name}]` : argument.name}` : ""
-    }`,
+    `Usage: mae ${name} [flags]${argument ? ` ${argumentUsage(argument)}` : ""}`,
     ...(argument ? [`${argument.name} is ${argument.help}.`] : []),
     `Flags:\n${columnsOf(rows)}`,
     ...(details ? [details()] : []),
   ];
   return parts.join("\n\n");
+}
+
+function argumentUsage({ name, optional, repeatable }: NonNullable<Command["argument"]>): string {
+  const word = repeatable ? `${name}...` : name;
+  return optional ? `[${word}]` : word;
 }

@@ -1,19 +1,25 @@
 /** `mae pretrain` */
 
-import { type ConfigLayer, isMapping, nested, parseSet } from "../config/layers.ts";
+import type { ConfigLayer } from "../config/layers.ts";
 import { configKeys, resolvePretrainConfig, toYaml } from "../config/pretrain.ts";
 import { readConfigLayer, shippedConfigs } from "../config/shipped.ts";
 import type { PretrainConfig } from "../config/types.ts";
 import type { PretrainOptions, PretrainResult } from "../train/pretrain.ts";
-import { InputError } from "../util/errors.ts";
-import { joinPath, pathExists } from "../util/files.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
 import { type DemoRuns, demoRuns } from "./demo_runs.ts";
-import { duration, loss, plural } from "./format.ts";
 import { invocation, shellWord } from "./invocation.ts";
-import { Progress } from "./progress.ts";
-import { exitCodeOf, listenForStop, type StopSignal } from "./signals.ts";
 import { columnsOf, type Terminal } from "./terminal.ts";
+import {
+  endLine,
+  givenLayers,
+  nextWhenStopped,
+  outLayer,
+  outOf,
+  resultFiles,
+  runFlags,
+  runJob,
+  storedLayers,
+} from "./training.ts";
 
 const DEMO = "configs/pretrain/demo.yaml";
 
@@ -21,22 +27,8 @@ const flags: readonly Flag[] = [
   { name: "config", value: "FILE", help: `configuration to start from; ${DEMO} by default` },
   { name: "set", value: "KEY=VALUE", repeatable: true, help: "set one configuration key" },
   { name: "data", value: "DIR", key: "data.train", help: "folder of images" },
-  { name: "out", value: "DIR", key: "run.out", help: "folder for everything the run writes" },
-  { name: "epochs", value: "N", key: "optim.epochs", help: "passes over the data" },
-  { name: "batch-size", value: "N", key: "optim.batch_size", help: "images computed at once" },
-  { name: "seed", value: "N", key: "run.seed", help: "seed of all random numbers" },
-  { name: "backend", value: "NAME", key: "run.backend", help: "auto, webgpu or cpu" },
-  {
-    name: "resume",
-    help: "go on from the newest checkpoint of the run; its own configuration unless --config is given",
-  },
-  { name: "no-tune", help: "run kernels by their default plans, without timing them on this device first" },
-  { name: "dry-run", help: "print the resolved configuration and stop" },
-  { name: "quiet", help: "print only warnings and where the results are" },
+  ...runFlags,
 ];
-
-/** The keys whose flags take a number. */
-const numeric = new Set(["optim.epochs", "optim.batch_size", "run.seed"]);
 
 /** The training job, as `src/train/pretrain.ts` has it. */
 export type PretrainJob = (config: PretrainConfig, options: PretrainOptions) => Promise<PretrainResult>;
@@ -82,52 +74,21 @@ async function run(
   terminal: Terminal,
 ): Promise<number> {
   const config = resolvePretrainConfig(await layersOf(args, demos));
-  const yaml = toYaml(config).trimEnd();
-  if (args.has("dry-run")) {
-    terminal.print(yaml);
-    return 0;
-  }
-  const quiet = args.has("quiet");
-  if (!quiet) terminal.print(`${yaml}\n`);
-  const progress = new Progress(terminal, quiet);
-  const controller = new AbortController();
-  let stoppedBy: StopSignal | undefined;
-  using _listening = listenForStop((signal) => {
-    stoppedBy = signal;
-    controller.abort();
-    terminal.printError("Stopping after a checkpoint; press Control-C again to quit at once");
-  });
-  const result = await train(config, {
-    resume: args.has("resume"),
-    tune: !args.has("no-tune"),
-    signal: controller.signal,
-    onEvent: (event) => progress.show(event),
-  });
-  progress.finish();
-  terminal.print(summary(config, result));
-  return result.interrupted && stoppedBy ? exitCodeOf(stoppedBy) : 0;
+  return await runJob(
+    {
+      yaml: toYaml(config),
+      train: (options) => train(config, options),
+      summary: (result) => summary(config, result),
+    },
+    args,
+    terminal,
+  );
 }
 
 /** Configuration file, then `--set`, then flags. */
 async function layersOf(args: Arguments, demos: DemoRuns): Promise<ConfigLayer[]> {
-  const given = args.values("set").map(parseSet);
-  for (const { name, key } of flags) {
-    const value = args.value(name);
-    if (key === undefined || value === undefined) continue;
-    given.push({ origin: `--${name}`, values: nested(key, numeric.has(key) ? numberOr(value) : value) });
-  }
+  const given = givenLayers(args, flags);
   return [...await baseLayers(args, outOf(given), demos), ...given];
-}
-
-/** The number that the text is, or the text, which the check of the key then refuses. */
-function numberOr(text: string): number | string {
-  return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
-}
-
-/** What the last layer that says so gives as `run.out`, or undefined. */
-function outOf(layers: readonly ConfigLayer[]): unknown {
-  return layers.map(({ values }) => isMapping(values) && isMapping(values.run) ? values.run.out : undefined)
-    .findLast((out) => out !== undefined);
 }
 
 /** The file of `--config`; the run's own stored configuration when it is resumed; else the demo in a folder of its own. */
@@ -139,12 +100,7 @@ async function baseLayers(args: Arguments, out: unknown, demos: DemoRuns): Promi
     return out === undefined ? [demo, outLayer(await demos.next(demoOut(demo)))] : [demo];
   }
   const folder = out ?? await demos.newest(demoOut(demo));
-  if (typeof folder !== "string") return [demo];
-  const stored = joinPath(folder, "config.yaml");
-  if (await pathExists(stored)) return [await readConfigLayer(stored), outLayer(folder)];
-  throw new InputError(
-    `--resume finds no ${stored}; give the folder of a run with --out, or a --config to start one`,
-  );
+  return typeof folder === "string" ? await storedLayers(folder) : [demo];
 }
 
 /** Where the demo's own file has it written. */
@@ -152,29 +108,12 @@ function demoOut(demo: ConfigLayer): string {
   return resolvePretrainConfig([demo]).run.out;
 }
 
-function outLayer(folder: string): ConfigLayer {
-  return { origin: "the folder of the run", values: nested("run.out", folder) };
-}
-
 function summary({ run }: PretrainConfig, result: PretrainResult): string {
-  const { steps, seconds, interrupted, figure, brokenFiles } = result;
-  const files = [
-    ["checkpoint", result.checkpoint],
-    ["metrics", result.metrics],
-    ["TensorBoard", result.events],
-    ...(figure === null ? [] : [["figure", figure]]),
-  ];
-  const state = interrupted ? "Stopped" : "Done";
-  const broken = brokenFiles === 0 ? "" : `, ${plural(brokenFiles, "broken file")} skipped`;
-  return `${state} after ${plural(steps, "step")}, loss ${loss(result.loss)}, ${duration(seconds)}${broken}
+  return `${endLine(result)}
 
-${columnsOf(files)}
+${resultFiles(result)}
 
-${interrupted ? nextWhenStopped(run.out) : nextWhenDone(result)}`;
-}
-
-function nextWhenStopped(out: string): string {
-  return `Go on with\n  ${invocation(`pretrain --resume --out ${shellWord(out)}`)}`;
+${result.interrupted ? nextWhenStopped("pretrain", run.out) : nextWhenDone(result)}`;
 }
 
 function nextWhenDone({ checkpoint, figure }: PretrainResult): string {

@@ -1,7 +1,7 @@
 /** Showing a run's events: a bar that is redrawn on a terminal, plain lines elsewhere. */
 
-import type { PretrainEvent, StartEvent, StepEvent } from "../train/events.ts";
-import { count, duration, loss, percent, plural, rate } from "./format.ts";
+import type { EvaluationEvent, FinetuneEvent, StartEvent, StepEvent } from "../train/events.ts";
+import { accuracy, count, duration, loss, percent, plural, rate } from "./format.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
 
 /** Least time between two drawings of the bar, in milliseconds. */
@@ -26,7 +26,7 @@ export class Progress {
   }
 
   /** Shows one event. */
-  show(event: PretrainEvent): void {
+  show(event: FinetuneEvent): void {
     if (event.kind === "warning") return this.#terminal.printError(`Warning: ${printable(event.message)}`);
     if (this.#quiet) return;
     switch (event.kind) {
@@ -36,6 +36,8 @@ export class Progress {
         return this.#terminal.print(`${startLines(event)}\n`);
       case "checkpoint":
         return this.#terminal.print(`Checkpoint of step ${event.step}: ${printable(event.path)}`);
+      case "evaluation":
+        return this.#terminal.print(evaluationLine(event));
       case "log":
         // The line is printed with the step's own event, which follows and knows the time left.
         this.#loggedStep = event.record.step;
@@ -79,6 +81,16 @@ function startLines(event: StartEvent): string {
     ["peak lr", event.learningRate.toExponential(2)],
     ["run", printable(event.run)],
   ]);
+}
+
+/** "Validation after epoch 3: top-1 76.12 %, top-5 98.01 %, loss 0.8312, best so far". */
+function evaluationLine({ epoch, top1, top5, loss: value, isBest }: EvaluationEvent): string {
+  return [
+    `Validation after epoch ${+epoch.toFixed(2)}: top-1 ${accuracy(top1)}`,
+    ...(top5 === null ? [] : [`top-5 ${accuracy(top5)}`]),
+    `loss ${loss(value)}`,
+    ...(isBest ? ["best so far"] : []),
+  ].join(", ");
 }
 
 /** What both forms show after the position, most wanted first. */

@@ -31,7 +31,7 @@ export interface SplitOptions {
 }
 
 /** Folders of validation images, the first that exists. */
-const VALIDATION_FOLDERS = ["val", "validation", "test"];
+export const VALIDATION_FOLDERS: readonly string[] = ["val", "validation", "test"];
 
 /** Names in quotes, at most three and the number of the others. */
 function quoted(names: readonly string[]): string {

@@ -41,6 +41,24 @@ export interface TrainState {
   readonly config: Readonly<Record<string, unknown>>;
   /** Classes and images, where the model is a classifier. */
   readonly classifier?: ClassifierInfo;
+  /** The newest evaluation; null before the first. */
+  readonly evaluation?: EvaluationSummary | null;
+  /** The best evaluation so far; null before the first. */
+  readonly best?: EvaluationSummary | null;
+}
+
+/** How a classifier did on a validation set. */
+export interface EvaluationSummary {
+  /** Optimizer steps made before. */
+  readonly step: number;
+  /** Images that it was shown. */
+  readonly images: number;
+  /** Share of them whose class came first. */
+  readonly top1: number;
+  /** Share of them whose class was among the first five; null for five classes or fewer. */
+  readonly top5: number | null;
+  /** Mean cross-entropy; null where it is not finite. */
+  readonly loss: number | null;
 }
 
 /** A checkpoint whose files are missing, cut short or garbled: an older one may still do. */
@@ -49,14 +67,16 @@ export class DamagedCheckpointError extends InputError {
   override name = "DamagedCheckpointError";
 }
 
-const MODEL = "model.safetensors";
+/** Name of the model's file in a checkpoint. */
+export const MODEL = "model.safetensors";
 const OPTIMIZER = "optimizer.safetensors";
-const STATE = "state.json";
+/** Name of the state's file in a checkpoint. */
+export const STATE = "state.json";
 
 const stepName = /^step-(\d{8,})$/;
 
 /** The folder of all checkpoints of a run. */
-function checkpointsFolder(run: string): string {
+export function checkpointsFolder(run: string): string {
   return joinPath(run, "checkpoints");
 }
 
@@ -148,7 +168,7 @@ async function removeWhole(path: string): Promise<void> {
 const readAhead = 256 * 2 ** 20;
 
 /** Entries whose values are read ahead in groups, because every wait for the device costs about 11 ms. */
-function tensorEntries(parameters: Parameters): TensorEntry[] {
+export function tensorEntries(parameters: Parameters): TensorEntry[] {
   const waiting = [...parameters.values()];
   const reading = new Map<tf.Variable, Promise<Float32Array>>();
   const startReading = () => {

@@ -1,5 +1,6 @@
 /** What a run tells whoever started it. Nothing in `src/train` prints. */
 import type { MetricsRecord } from "../report/metrics.ts";
+import type { EvaluationSummary } from "./checkpoint.ts";
 
 /** The run is about to make its first step. */
 export interface StartEvent {
@@ -58,3 +59,16 @@ export type PretrainEvent =
   | { readonly kind: "log"; readonly record: MetricsRecord }
   | { readonly kind: "checkpoint"; readonly path: string; readonly step: number }
   | { readonly kind: "notice" | "warning"; readonly message: string };
+
+/** A classifier was evaluated on its validation set. */
+export interface EvaluationEvent extends EvaluationSummary {
+  /** Tells the events apart. */
+  readonly kind: "evaluation";
+  /** Fractional epoch. */
+  readonly epoch: number;
+  /** Whether it is the best so far, which is kept as `checkpoints/best`. */
+  readonly isBest: boolean;
+}
+
+/** Everything that a run with evaluations reports. */
+export type FinetuneEvent = PretrainEvent | EvaluationEvent;

@@ -4,6 +4,7 @@ import { formatBytes } from "../gpu/guards.ts";
 import { ensureWritableFolder, freeBytes, refuseFileInTheWay } from "../util/disk.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
 import { isMissing, joinPath, writeFileAtomic } from "../util/files.ts";
+import { recoverBest } from "./best_checkpoint.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 
 /** How long to wait for a process that was just killed to let go of the folder. */
@@ -66,6 +67,7 @@ export class RunFolder implements Disposable {
     await ensureWritableFolder(this.path);
     this.#lock = await lockFolder(this.path);
     this.#taken = true;
+    await recoverBest(this.path);
     for (const folder of [this.path, this.figures, joinPath(this.path, "checkpoints")]) {
       await removeUnfinished(folder);
     }
@@ -137,7 +139,7 @@ async function lockFolder(path: string): Promise<Deno.FsFile | null> {
 }
 
 /** Names that this program gives to what it has not finished writing; other files are not ours to remove. */
-const unfinished = /\.[0-9a-f]{8}\.tmp$|^step-\d{8,}(\.old)?\.tmp$/;
+const unfinished = /\.[0-9a-f]{8}\.tmp$|^step-\d{8,}(\.old)?\.tmp$|^best\.tmp$/;
 
 async function removeUnfinished(folder: string): Promise<void> {
   try {

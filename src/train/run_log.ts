@@ -38,6 +38,7 @@ export class RunLog {
       "train/data_wait": data_wait,
       "train/skipped_steps": skipped_steps,
       "train/peak_bytes": peak_bytes,
+      ...validationScalars(record),
     });
     await saying(async () => {
       await this.metrics.append(record);
@@ -65,6 +66,14 @@ export class RunLog {
       for (const result of results) if (result.status === "rejected") throw result.reason;
     });
   }
+}
+
+/** `val_top1` as `val/top1`, and so on. */
+function validationScalars(record: MetricsRecord): Record<string, number | null> {
+  return Object.fromEntries(
+    Object.entries(record).filter(([name]) => name.startsWith("val_"))
+      .map(([name, value]) => [name.replace("_", "/"), value]),
+  );
 }
 
 /** Adds the way out to an error of the disk; a wrong file or a wrong number has none. */

@@ -10,6 +10,7 @@ import { Control } from "../ops/step_control.ts";
 import { learningRateAt, scaledLearningRate, type Schedule } from "../optim/schedule.ts";
 import type { MetricsRecord } from "../report/metrics.ts";
 import { RunError } from "../util/errors.ts";
+import { saveBest } from "./best_checkpoint.ts";
 import { type FoundCheckpoint, saveCheckpoint, type TrainState } from "./checkpoint.ts";
 import type { PretrainEvent, StartEvent } from "./events.ts";
 import { runLoop } from "./loop.ts";
@@ -90,8 +91,8 @@ export interface JobWork {
   afterStep?(): void;
   /** Steps between two evaluations; the last step is always one. */
   readonly evaluateEvery?: number;
-  /** Evaluates what has been trained, and gives the numbers for the log. */
-  evaluate?(step: number): Promise<Readonly<Record<string, number | null>>>;
+  /** Evaluates what has been trained: the numbers for the log, and whether it is the best checkpoint so far. */
+  evaluate?(step: number): Promise<{ numbers: Readonly<Record<string, number | null>>; isBest: boolean }>;
   /** What `state.json` says besides. */
   stateBesides?(): Partial<TrainState>;
 }
@@ -256,9 +257,12 @@ export class TrainingJob {
   }
 
   async #evaluate(step: number): Promise<Readonly<Record<string, number | null>>> {
-    if (!this.#evaluatesAt(step)) return {};
+    if (!this.#work.evaluate || !this.#evaluatesAt(step)) return {};
+    const { folder, runtime } = this.#parts;
     const started = performance.now();
-    const numbers = await this.#work.evaluate?.(step) ?? {};
+    const { numbers, isBest } = await this.#work.evaluate(step);
+    await runtime.settle();
+    if (isBest) await saveBest(folder.path, this.#state(step), this.#parts.saved().model);
     this.#steady.pause((performance.now() - started) / 1000);
     return numbers;
   }
@@ -298,10 +302,9 @@ export class TrainingJob {
     if (step === this.#startStep + 1) this.#steady = this.#beginStretch(step);
   }
 
-  async #save(step: number): Promise<void> {
-    const { config, record, folder, log, runtime, loader, files, onEvent } = this.#parts;
-    await runtime.settle(); // an error of the device must surface before its numbers are saved
-    const state: TrainState = {
+  #state(step: number): TrainState {
+    const { record, loader, files } = this.#parts;
+    return {
       format: 1,
       job: this.#work.job,
       step,
@@ -314,9 +317,14 @@ export class TrainingJob {
       ...this.#work.stateBesides?.(),
       config: record,
     };
+  }
+
+  async #save(step: number): Promise<void> {
+    const { config, folder, log, runtime, onEvent } = this.#parts;
+    await runtime.settle(); // an error of the device must surface before its numbers are saved
     await log.sync();
     const { model, rest } = this.#parts.saved();
-    this.#checkpoint = await saveCheckpoint(folder.path, state, model, rest, config.run.keep);
+    this.#checkpoint = await saveCheckpoint(folder.path, this.#state(step), model, rest, config.run.keep);
     onEvent({ kind: "checkpoint", path: this.#checkpoint, step });
   }
 }

@@ -18,7 +18,7 @@ const adapter: AdapterReport = {
 
 async function doctor(open: () => Promise<Runtime>): Promise<{ code: number; text: string }> {
   const terminal = new RecordingTerminal();
-  const code = await doctorCommand(open).run(new Arguments(new Map(), undefined), terminal);
+  const code = await doctorCommand(open).run(new Arguments(new Map()), terminal);
   return { code, text: terminal.text };
 }
 

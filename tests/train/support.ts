@@ -5,7 +5,7 @@ import type { PretrainConfig } from "../../src/config/types.ts";
 import { encodePng } from "../../src/formats/png.ts";
 import { type MetricsRecord, readMetrics } from "../../src/report/metrics.ts";
 import { checkpointPath, listCheckpoints } from "../../src/train/checkpoint.ts";
-import type { PretrainEvent } from "../../src/train/events.ts";
+import type { FinetuneEvent, PretrainEvent } from "../../src/train/events.ts";
 import { pretrain, type PretrainOptions, type PretrainResult } from "../../src/train/pretrain.ts";
 import { Random } from "../../src/util/random.ts";
 import { inFolder } from "../support/folder.ts";
@@ -91,7 +91,7 @@ export async function train(config: PretrainConfig, options: RunOptions = {}): P
 }
 
 /** The warnings and notices, but for the one that every run on the CPU begins with. */
-export function messages(events: readonly PretrainEvent[]): string[] {
+export function messages(events: readonly FinetuneEvent[]): string[] {
   return events.flatMap((event) => event.kind === "warning" || event.kind === "notice" ? [event.message] : [])
     .filter((message) => !message.includes("CPU backend"));
 }

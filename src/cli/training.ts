@@ -1,0 +1,146 @@
+/** What the commands that train have in common: flags over a configuration, events on the terminal, signals, results. */
+
+import { type ConfigLayer, isMapping, nested, parseSet } from "../config/layers.ts";
+import { readConfigLayer } from "../config/shipped.ts";
+import type { FinetuneEvent } from "../train/events.ts";
+import type { RunOptions, RunResult } from "../train/open_run.ts";
+import { InputError } from "../util/errors.ts";
+import { joinPath, pathExists } from "../util/files.ts";
+import type { Arguments, Flag } from "./command.ts";
+import { duration, loss, plural } from "./format.ts";
+import { invocation, shellWord } from "./invocation.ts";
+import { Progress } from "./progress.ts";
+import { exitCodeOf, listenForStop, type StopSignal } from "./signals.ts";
+import { columnsOf, type Terminal } from "./terminal.ts";
+
+/** Flags that every such command has, besides `--config`, `--set` and `--data`. */
+export const runFlags: readonly Flag[] = [
+  { name: "out", value: "DIR", key: "run.out", help: "folder for everything the run writes" },
+  { name: "epochs", value: "N", key: "optim.epochs", help: "passes over the data" },
+  { name: "batch-size", value: "N", key: "optim.batch_size", help: "images computed at once" },
+  { name: "seed", value: "N", key: "run.seed", help: "seed of all random numbers" },
+  { name: "backend", value: "NAME", key: "run.backend", help: "auto, webgpu or cpu" },
+  {
+    name: "resume",
+    help: "go on from the newest checkpoint of the run; its own configuration unless --config is given",
+  },
+  { name: "no-tune", help: "run kernels by their default plans, without timing them on this device first" },
+  { name: "dry-run", help: "print the resolved configuration and stop" },
+  { name: "quiet", help: "print only warnings and where the results are" },
+];
+
+/** The keys whose flags may take a number. */
+const numeric = new Set([
+  "optim.epochs",
+  "optim.batch_size",
+  "run.seed",
+  "model.train_blocks",
+  "data.split",
+]);
+
+/** What `--set` says, and over it what the flags say that set a key. */
+export function givenLayers(args: Arguments, flags: readonly Flag[]): ConfigLayer[] {
+  const given = args.values("set").map(parseSet);
+  for (const { name, key } of flags) {
+    const value = args.value(name);
+    if (key === undefined || value === undefined) continue;
+    given.push({ origin: `--${name}`, values: nested(key, numeric.has(key) ? numberOr(value) : value) });
+  }
+  return given;
+}
+
+/** The number that the text is, or the text, which the check of the key then refuses. */
+function numberOr(text: string): number | string {
+  return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/** What the last layer that says so gives as `run.out`, or undefined. */
+export function outOf(layers: readonly ConfigLayer[]): unknown {
+  return layers.map(({ values }) => isMapping(values) && isMapping(values.run) ? values.run.out : undefined)
+    .findLast((out) => out !== undefined);
+}
+
+/** The configuration that a run has stored in its folder, with the folder where it is now. */
+export async function storedLayers(folder: string): Promise<ConfigLayer[]> {
+  const stored = joinPath(folder, "config.yaml");
+  if (await pathExists(stored)) return [await readConfigLayer(stored), outLayer(folder)];
+  throw new InputError(
+    `--resume finds no ${stored}; give the folder of a run with --out, or a --config to start one`,
+  );
+}
+
+/** A layer that sets where the run writes. */
+export function outLayer(folder: string): ConfigLayer {
+  return { origin: "the folder of the run", values: nested("run.out", folder) };
+}
+
+/** A job, ready to run. */
+export interface CommandJob<Result extends RunResult> {
+  /** The resolved configuration in YAML. */
+  readonly yaml: string;
+  /** Trains. */
+  readonly train: (
+    options: RunOptions & { readonly onEvent: (event: FinetuneEvent) => void },
+  ) => Promise<Result>;
+  /** What is printed in the end. */
+  readonly summary: (result: Result) => string;
+}
+
+/** Prints the configuration, runs the job until its end or a signal, and prints its summary. Gives the exit code. */
+export async function runJob<Result extends RunResult>(
+  { yaml, train, summary }: CommandJob<Result>,
+  args: Arguments,
+  terminal: Terminal,
+): Promise<number> {
+  if (args.has("dry-run")) {
+    terminal.print(yaml.trimEnd());
+    return 0;
+  }
+  const quiet = args.has("quiet");
+  if (!quiet) terminal.print(`${yaml.trimEnd()}\n`);
+  const progress = new Progress(terminal, quiet);
+  const controller = new AbortController();
+  let stoppedBy: StopSignal | undefined;
+  using _listening = listenForStop((signal) => {
+    stoppedBy = signal;
+    controller.abort();
+    terminal.printError("Stopping after a checkpoint; press Control-C again to quit at once");
+  });
+  const result = await train({
+    resume: args.has("resume"),
+    tune: !args.has("no-tune"),
+    signal: controller.signal,
+    onEvent: (event) => progress.show(event),
+  });
+  progress.finish();
+  terminal.print(summary(result));
+  return result.interrupted && stoppedBy ? exitCodeOf(stoppedBy) : 0;
+}
+
+/** The line that says how a run ended; `facts` come after the loss. */
+export function endLine(result: RunResult, facts: readonly string[] = []): string {
+  const { steps, seconds, interrupted, brokenFiles } = result;
+  return [
+    `${interrupted ? "Stopped" : "Done"} after ${plural(steps, "step")}`,
+    `loss ${loss(result.loss)}`,
+    ...facts,
+    duration(seconds),
+    ...(brokenFiles === 0 ? [] : [`${plural(brokenFiles, "broken file")} skipped`]),
+  ].join(", ");
+}
+
+/** Where the results of a run are; `first` come before the newest checkpoint. */
+export function resultFiles(result: RunResult, first: readonly string[][] = []): string {
+  return columnsOf([
+    ...first,
+    ["checkpoint", result.checkpoint],
+    ["metrics", result.metrics],
+    ["TensorBoard", result.events],
+    ...(result.figure === null ? [] : [["figure", result.figure]]),
+  ]);
+}
+
+/** How to go on with an interrupted run of a command. */
+export function nextWhenStopped(command: string, out: string): string {
+  return `Go on with\n  ${invocation(`${command} --resume --out ${shellWord(out)}`)}`;
+}

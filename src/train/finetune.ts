@@ -1,0 +1,181 @@
+/** The fine-tuning job: labelled images and an encoder in, a classifier out. */
+import { finetuneCheckpoint, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
+import type { FinetuneConfig } from "../config/finetune_types.ts";
+import type { ConfigLayer } from "../config/layers.ts";
+import { type LabelledImages, listLabelledImages } from "../data/labelled.ts";
+import { setTuning } from "../gpu/tuner.ts";
+import { InputError } from "../util/errors.ts";
+import { bestPath } from "./best_checkpoint.ts";
+import type { EvaluationSummary, FoundCheckpoint } from "./checkpoint.ts";
+import { drawCurveFigure } from "./curve_figure.ts";
+import { type EncoderSource, readEncoderSource } from "./encoder_source.ts";
+import type { FinetuneEvent } from "./events.ts";
+import { FinetuneWork, tuneFinetuning } from "./finetune_job.ts";
+import { createFinetuned, describeLoad, type FinetunedModel } from "./finetune_model.ts";
+import { checkRunKernels } from "./kernel_check.ts";
+import { openRun, type RunOptions, type RunResult } from "./open_run.ts";
+import { TrainingJob } from "./training_job.ts";
+
+/** How to run, besides the configuration. */
+export interface FinetuneOptions extends RunOptions {
+  /** Hears of everything that happens; runs between steps, so it should be quick. */
+  readonly onEvent?: (event: FinetuneEvent) => void;
+  /** The encoder that `from` names, where it has been read already. */
+  readonly source?: EncoderSource | null;
+}
+
+/** How a run ended and where its files are. */
+export interface FinetuneResult extends RunResult {
+  /** Names of the classes, in the order of the head's rows. */
+  readonly classes: readonly string[];
+  /** The newest evaluation; null before the first. */
+  readonly evaluation: EvaluationSummary | null;
+  /** The best evaluation; null before the first. */
+  readonly best: EvaluationSummary | null;
+  /** Folder of the best checkpoint; null before the first evaluation. */
+  readonly bestCheckpoint: string | null;
+}
+
+/** A configuration, and the encoder that it starts from. */
+export interface PreparedFinetuning {
+  /** The resolved configuration. */
+  readonly config: FinetuneConfig;
+  /** The encoder that it names; null where it trains from scratch. */
+  readonly source: EncoderSource | null;
+}
+
+/**
+ * Resolves a configuration whose sizes are those of the checkpoint that it starts from.
+ * @throws {InputError} when a key or value is wrong, or the checkpoint is missing, damaged or without an encoder
+ */
+export async function prepareFinetuning(layers: readonly ConfigLayer[]): Promise<PreparedFinetuning> {
+  const from = finetuneCheckpoint(layers);
+  const source = from === null ? null : await readEncoderSource(from);
+  return { config: resolveFinetuneConfig(layers, source ? { encoder: source.encoder } : {}), source };
+}
+
+/**
+ * Fine-tunes an encoder to classify images, whole or in its last blocks, or trains a classifier from scratch.
+ * @throws {InputError} when configuration, data, checkpoint or folder cannot work; nothing has been trained or written
+ * then
+ * @throws {RunError} when the run fails; its last checkpoint is intact
+ */
+export async function finetune(
+  config: FinetuneConfig,
+  options: FinetuneOptions = {},
+): Promise<FinetuneResult> {
+  const started = performance.now();
+  setTuning(options.tune ?? true);
+  await using cleanup = new AsyncDisposableStack();
+  const { onEvent = () => {}, workerUrl } = options;
+  const images = await listImagesOf(config, onEvent);
+  const { data, model: { imageSize, channels } } = config;
+  const parts = await openRun(
+    {
+      config,
+      yaml: finetuneYaml(config),
+      source: () => Promise.resolve(images.train),
+      images: { imageSize, channels, augment: { ...data.augment, mean: data.mean }, exif: data.exif },
+      create: (resumed, cleanup) => createModel(config, images, resumed, options, cleanup),
+      keepsBest: true,
+    },
+    options,
+    cleanup,
+  );
+  const { folder, log, loader } = parts;
+  const whole = { ...parts, images, workerUrl, onEvent };
+  const work = new FinetuneWork(whole);
+  const job = new TrainingJob(parts, work);
+  onEvent(job.startEvent());
+  if (parts.firstBatch && options.checkKernels !== false) await checkRunKernels(parts);
+  if (parts.firstBatch && options.tune !== false) await tuneFinetuning(whole);
+  const { step, interrupted } = await job.train();
+  const figure = interrupted ? null : await drawCurveFigure(parts, step);
+  await log.close();
+  return {
+    steps: step,
+    loss: job.loss,
+    checkpoint: job.checkpoint,
+    metrics: folder.metrics,
+    figure,
+    events: folder.events,
+    interrupted,
+    seconds: (performance.now() - started) / 1000,
+    brokenFiles: loader.broken.length + work.brokenFiles,
+    classes: images.classes,
+    evaluation: work.evaluation,
+    best: work.best,
+    bestCheckpoint: work.best && bestPath(folder.path),
+  };
+}
+
+async function listImagesOf(
+  { data, run }: FinetuneConfig,
+  onEvent: (event: FinetuneEvent) => void,
+): Promise<LabelledImages> {
+  const images = await listLabelledImages(data.train, { fraction: data.split ?? undefined, seed: run.seed });
+  const { classes, train, validation } = images;
+  const message = `${classes.length} classes, ${train.paths.length} images to train and ` +
+    `${validation.paths.length} to validate with`;
+  onEvent({ kind: "notice", message });
+  const stray = train.unlabelled + (data.split === null ? validation.unlabelled : 0);
+  if (stray > 0) {
+    onEvent({ kind: "warning", message: `${stray} images lie in no class's folder and are left out` });
+  }
+  return images;
+}
+
+/** The classifier with the encoder's weights, or with those it began with where a checkpoint is about to be restored. */
+async function createModel(
+  config: FinetuneConfig,
+  { classes }: LabelledImages,
+  resumed: FoundCheckpoint | null,
+  { source, onEvent }: FinetuneOptions,
+  cleanup: AsyncDisposableStack,
+): Promise<FinetunedModel> {
+  if (resumed) checkResumed(resumed, classes);
+  const notice = (message: string) => onEvent?.({ kind: "notice", message });
+  const encoder = resumed || config.from === null ? null : source ?? await readEncoderSource(config.from);
+  if (encoder) notice(encoder.description);
+  const made = createFinetuned(config, classes.length, encoder, cleanup, (load) => {
+    describeLoad(load, [
+      config.model.imageSize[0] / config.model.patchSize[0],
+      config.model.imageSize[1] / config.model.patchSize[1],
+    ]).forEach(notice);
+  });
+  const { trainBlocks } = config.model;
+  if (trainBlocks !== "all") {
+    let trained = 0;
+    for (const { size } of made.model.trainable.values()) trained += size;
+    notice(
+      `Frozen but for ${trainedPart(trainBlocks)}: ${trained} of ${made.parameterCount} values are trained`,
+    );
+  }
+  return made;
+}
+
+function trainedPart(blocks: number): string {
+  if (blocks === 0) return "the head";
+  if (blocks === 0.5) return "the MLP half of the last block, norm and head";
+  return `the last ${blocks === 1 ? "block" : `${blocks} blocks`}, norm and head`;
+}
+
+/** Refuses to go on from a run of another kind or with other classes. */
+function checkResumed({ path, state }: FoundCheckpoint, classes: readonly string[]): void {
+  if (state.job !== "finetune") {
+    throw new InputError(
+      `${path} is a checkpoint of ${state.job}; start from it with --from and another --out`,
+    );
+  }
+  const before = state.classifier?.classes ?? [];
+  if (before.join("\0") === classes.join("\0")) return;
+  const differing = [
+    ...classes.filter((name) => !before.includes(name)),
+    ...before.filter((name) => !classes.includes(name)),
+  ];
+  throw new InputError(
+    `The classes of ${path} are not those of the data: it has ${before.length}, the data ${classes.length}` +
+      (differing.length > 0 ? `, and "${differing[0]}" is in one of them only` : ", in another order") +
+      "; start a new run with another --out",
+  );
+}

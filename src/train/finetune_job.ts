@@ -1,0 +1,187 @@
+/** What fine-tuning does in a step, and how it evaluates. */
+import { tf } from "../deps/tfjs.ts";
+import type { FinetuneConfig } from "../config/finetune_types.ts";
+import { drawErasures } from "../data/erasing.ts";
+import type { LabelledImages } from "../data/labelled.ts";
+import type { BrokenFile, ImageBatch } from "../data/loader.ts";
+import { drawMix, mixStream, softLabels } from "../data/mixing.ts";
+import { mixedPatches } from "../ops/mixed_patches.ts";
+import type { ImageShape } from "../ops/normalize_pixels.ts";
+import { Random, Stream } from "../util/random.ts";
+import type { EvaluationSummary, TrainState } from "./checkpoint.ts";
+import type { ClassifierInfo } from "./classifier_info.ts";
+import { evaluateClassifier } from "./evaluate.ts";
+import type { FinetuneEvent } from "./events.ts";
+import type { FinetunedModel } from "./finetune_model.ts";
+import type { JobWork, RunParts } from "./training_job.ts";
+import { tuneRun } from "./tuning.ts";
+
+/** What a fine-tuning run is made of; whoever opened the parts closes them. */
+export interface FinetuneParts extends RunParts, FinetunedModel {
+  /** The resolved configuration. */
+  readonly config: FinetuneConfig;
+  /** Classes, and images to train and to validate with. */
+  readonly images: LabelledImages;
+  /** Hears of everything that happens. */
+  readonly onEvent: (event: FinetuneEvent) => void;
+  /** The data worker's module, where it is not beside this program's own modules. */
+  readonly workerUrl?: string | URL;
+}
+
+/** What a checkpoint says of its classes and images. */
+export function classifierInfo({ model, data }: FinetuneConfig, classes: readonly string[]): ClassifierInfo {
+  const { imageSize, channels, pooling } = model;
+  const { mean, std, cropShare, exif } = data;
+  return { classes, imageSize, channels, mean, std, cropShare, exif, pooling };
+}
+
+/** Fine-tuning's part in a run. */
+export class FinetuneWork implements JobWork {
+  /** Which job it is. */
+  readonly job = "finetune";
+  /** Steps between two evaluations. */
+  readonly evaluateEvery: number;
+  readonly #parts: FinetuneParts;
+  readonly #info: ClassifierInfo;
+  readonly #brokenFiles = new Set<string>();
+  #evaluation: EvaluationSummary | null;
+  #best: EvaluationSummary | null;
+
+  /** Goes on from what the checkpoint knows of earlier evaluations. */
+  constructor(parts: FinetuneParts) {
+    const { config, images, loader, resumed } = parts;
+    this.#parts = parts;
+    this.#info = classifierInfo(config, images.classes);
+    this.#evaluation = resumed?.state.evaluation ?? null;
+    this.#best = resumed?.state.best ?? null;
+    this.evaluateEvery = Math.max(1, Math.round(config.run.evaluateEvery * loader.stepsPerEpoch));
+  }
+
+  /** The newest evaluation; null before the first. */
+  get evaluation(): EvaluationSummary | null {
+    return this.#evaluation;
+  }
+
+  /** The best evaluation so far; null before the first. */
+  get best(): EvaluationSummary | null {
+    return this.#best;
+  }
+
+  /** Images to validate with that could not be read in this session. */
+  get brokenFiles(): number {
+    return this.#brokenFiles.size;
+  }
+
+  /** Records forward and backward pass of a micro-batch. */
+  computeGradients(
+    batch: ImageBatch,
+    step: number,
+    micro: number,
+  ): { loss: tf.Tensor; gradients: Map<string, tf.Tensor> } {
+    const { config: { optim, run, model: { dropPath } }, model } = this.#parts;
+    const { patches, labels } = this.#prepare(batch, step * optim.accumulate + micro);
+    const draws = new Random(run.seed, Stream.dropPath, step, micro);
+    const dropPathDraws = dropPath > 0
+      ? draws.uniformArray(model.dropPathDrawCount(optim.batchSize))
+      : undefined;
+    try {
+      return model.lossAndGradients(patches, labels, { dropPathDraws });
+    } finally {
+      tf.dispose([patches, labels]);
+    }
+  }
+
+  /** Erased and mixed patches [N, L, p·q·C] and soft labels [N, classes]; `place` counts micro-batches from the run's start. */
+  #prepare({ pixels, indices }: ImageBatch, place: number): { patches: tf.Tensor3D; labels: tf.Tensor2D } {
+    const { config, model, images } = this.#parts;
+    const { data: { mean, std, augment }, mix, run: { seed } } = config;
+    const count = indices.length;
+    const size = model.imageSize;
+    const shape: ImageShape = [count, size[0], size[1], model.channels];
+    const erasures = augment.erasing === null
+      ? Array<null>(count).fill(null)
+      : drawErasures(count, size, augment.erasing, seed, place);
+    const drawn = drawMix(mix, size, mixStream(seed, place));
+    const own = indices.map((sample) => images.train.labels[sample]);
+    const classes = images.classes.length;
+    const shares = softLabels(own, classes, mix.labelSmoothing, drawn.share);
+    return {
+      patches: mixedPatches({ pixels, shape, mean, std, erasures, mix: drawn }, model.patchSize),
+      labels: tf.tensor2d(shares, [count, classes], "float32"),
+    };
+  }
+
+  /** Takes the new weights into their averages. */
+  afterStep(): void {
+    this.#parts.ema?.update();
+  }
+
+  /** Evaluates the averages where there are any, else the weights. */
+  async evaluate(step: number): Promise<{ numbers: Record<string, number | null>; isBest: boolean }> {
+    const { ema, onEvent, loader } = this.#parts;
+    ema?.exchange();
+    const { images, top1, top5, loss } = await this.#evaluateWeights();
+    ema?.exchange();
+    const evaluation = { step, images, top1, top5, loss: Number.isFinite(loss) ? loss : null };
+    const isBest = this.#best === null || isBetter(evaluation, this.#best);
+    this.#evaluation = evaluation;
+    if (isBest) this.#best = evaluation;
+    onEvent({ kind: "evaluation", ...evaluation, epoch: step / loader.stepsPerEpoch, isBest });
+    const numbers: Record<string, number | null> = { val_top1: top1, val_loss: evaluation.loss };
+    if (top5 !== null) numbers.val_top5 = top5;
+    return { numbers, isBest };
+  }
+
+  #evaluateWeights() {
+    const { model, images, config: { optim, data }, workerUrl } = this.#parts;
+    return evaluateClassifier(model, images.validation, this.#info, {
+      batchSize: optim.batchSize,
+      workers: data.workers,
+      workerUrl,
+      onBroken: (file) => this.#tellOfBroken(file),
+    });
+  }
+
+  /** Once for each file, however often it is met. */
+  #tellOfBroken({ path, reason }: BrokenFile): void {
+    if (this.#brokenFiles.has(path)) return;
+    this.#brokenFiles.add(path);
+    this.#parts.onEvent({ kind: "warning", message: `Skipping ${path} in evaluation: ${reason}` });
+  }
+
+  /** What `state.json` says besides. */
+  stateBesides(): Partial<TrainState> {
+    return { classifier: this.#info, evaluation: this.#evaluation, best: this.#best };
+  }
+}
+
+/** More images right, or as many with a lower loss. */
+function isBetter(evaluation: EvaluationSummary, than: EvaluationSummary): boolean {
+  if (evaluation.top1 !== than.top1) return evaluation.top1 > than.top1;
+  return (evaluation.loss ?? Infinity) < (than.loss ?? Infinity);
+}
+
+/** Tunes the kernels of a fine-tuning run, evaluation included. */
+export function tuneFinetuning(parts: FinetuneParts): Promise<void> {
+  const { config, model } = parts;
+  const { precision, remat } = config.run;
+  const computation = {
+    job: "finetune",
+    model: model.config,
+    batch: config.optim.batchSize,
+    precision,
+    remat,
+  };
+  return tuneRun(parts, computation, () => tryStep(parts));
+}
+
+function tryStep({ config: { optim: { batchSize } }, model }: FinetuneParts): void {
+  const { imageSize, channels } = model;
+  const images = tf.zeros([batchSize, ...imageSize, channels]);
+  try {
+    const { loss, gradients } = model.lossAndGradients(images, new Uint32Array(batchSize));
+    tf.dispose([loss, ...gradients.values(), tf.tidy(() => model.logits(images))]);
+  } finally {
+    images.dispose();
+  }
+}
