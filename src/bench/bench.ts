@@ -5,7 +5,7 @@ import { InputError, RunError } from "../util/errors.ts";
 import type { BenchConfig } from "./configurations.ts";
 import { measureFeatures, measureKernels, measureStep, onFreshRuntime } from "./measure.ts";
 import { measurePeaks, type Peaks } from "./peaks.ts";
-import { measurePeers, peerProducts } from "./peers.ts";
+import { peerProducts, Rivals } from "./peers.ts";
 import {
   type BenchReport,
   type ConfigReport,
@@ -37,8 +37,8 @@ export interface BenchOptions {
 
 /** Hears of results as they come. */
 export interface BenchListener {
-  /** What is being measured now. */
-  onProgress?(what: string): void;
+  /** What is being measured now, and which part of it. */
+  onProgress?(what: string, detail?: string): void;
   /** The machine is known, before anything else. */
   onMachine?(machine: Machine): void;
   /** A configuration is done. */
@@ -64,13 +64,17 @@ export async function runBench(options: BenchOptions, listener: BenchListener = 
     );
   }
   const configurations: ConfigReport[] = [];
+  const rivals = options.peers ? new Rivals(options.seconds) : null;
   for (const config of options.configs) {
-    const report = await measureConfig(
+    const name = config.precision === "f32" ? config.name : `${config.name} in ${config.precision}`;
+    const found = await measureConfig(
       config,
       machine.peaks,
       options,
-      (what) => listener.onProgress?.(`${config.name}: ${what}`),
+      rivals,
+      (what, detail) => listener.onProgress?.(`${name}: ${what}`, detail),
     );
+    const report = besideF32(found, configurations);
     configurations.push(report);
     listener.onConfig?.(report);
   }
@@ -93,13 +97,24 @@ function known(adapter: AdapterReport | null): AdapterReport {
   return adapter;
 }
 
+/** In half precision, with its rate over that of the same configuration in single precision, if it is among the others. */
+export function besideF32(report: ConfigReport, others: readonly ConfigReport[]): ConfigReport {
+  const { name, step, precision, remat, batch } = report;
+  const single = others.find((other) =>
+    other.name === name && other.precision === "f32" && other.remat === remat && other.batch === batch
+  )?.step;
+  if (precision === "f32" || !step || !single) return report;
+  return { ...report, step: { ...step, overF32: step.imagesPerSecond / single.imagesPerSecond } };
+}
+
 async function measureConfig(
   config: BenchConfig,
   peaks: Peaks,
   options: BenchOptions,
-  onProgress: (what: string) => void,
+  rivals: Rivals | null,
+  onProgress: (what: string, detail?: string) => void,
 ): Promise<ConfigReport> {
-  const { parts, peers, seconds } = options;
+  const { parts, seconds } = options;
   const { name, batch, maskRatio, model, precision, remat } = config;
   const { imageSize, patchSize, channels, encoder, decoder } = model;
   const report: { -readonly [Key in keyof ConfigReport]: ConfigReport[Key] } = {
@@ -119,17 +134,17 @@ async function measureConfig(
     report.step = await measureStep(config, peaks, seconds);
   }
   if (parts.includes("kernels")) {
-    const kernels = await measureKernels(config, peaks, seconds, onProgress);
-    if (peers) onProgress("products by PyTorch");
-    report.kernels = peers ? await withPeerRates(kernels, seconds) : kernels;
+    const kernels = await measureKernels(config, peaks, seconds, (kernel) => onProgress("kernels", kernel));
+    if (rivals) onProgress("products by PyTorch");
+    report.kernels = rivals ? await withPeerRates(kernels, seconds) : kernels;
   }
   if (parts.includes("features")) {
     onProgress("features");
     report.features = await measureFeatures(config, seconds);
   }
-  if (peers && parts.includes("steps")) {
+  if (rivals && parts.includes("steps")) {
     const ours = report.step?.imagesPerSecond ?? null;
-    report.peers = await measurePeers(config, ours, seconds, (peer) => onProgress(`the same by ${peer}`));
+    report.peers = await rivals.measure(config, ours, (peer) => onProgress(`the same steps by ${peer}`));
   }
   return report;
 }

@@ -1,4 +1,4 @@
-/** The configurations that are measured: four with a name, and any YAML file of `mae pretrain`. */
+/** The configurations that can be measured: five with a name, and any YAML file of `mae pretrain`. */
 import type { ConfigLayer } from "../config/layers.ts";
 import { resolvePretrainConfig } from "../config/pretrain.ts";
 import { readConfigLayer, shippedConfig } from "../config/shipped.ts";
@@ -45,10 +45,16 @@ const named: Readonly<Record<string, Record<string, unknown>>> = {
   },
   vit_base: { model: { encoder: "vit_base" }, optim: { batch_size: 8 } },
   vit_large: { model: { encoder: "vit_large" }, optim: { batch_size: 4 } },
+  vit_huge: { model: { encoder: "vit_huge" }, optim: { batch_size: 1 } },
 };
 
 /** Names of the configurations, smallest first. */
 export const configurationNames: readonly string[] = Object.keys(named);
+
+/** Names of those that are measured when none is asked for: `vit_huge` takes 13 GB. */
+export const usualConfigurations: readonly string[] = configurationNames.filter((name) =>
+  name !== "vit_huge"
+);
 
 /**
  * The configurations of a list such as `tiny,my.yaml`, each once.

@@ -76,15 +76,29 @@ async function measureRate(
     millisecondsPerStep: median,
     steps,
     peakBytes: runtime.memory().bytesPeak,
+    residentBytes: Deno.memoryUsage().rss,
   };
 }
 
-/** Steps whose dispatches are timed together take at least this, so that the wait at the end is small beside it. */
-const shortestProfile = 300; // ms
+/** Groups of steps for the split take at least this, so that the wait at their end is a hundredth of it. */
+const shortestProfile = 1000; // ms
+
+/** Some steps as they are, and the same number with every dispatch timed. */
+export interface ProfiledSteps {
+  /** Steps of each kind. */
+  readonly steps: number;
+  /** Milliseconds of the steps as they are. */
+  readonly plain: number;
+  /** Milliseconds of those with every dispatch timed. */
+  readonly profiled: number;
+  /** Their dispatches. */
+  readonly times: readonly DispatchTime[];
+}
 
 /**
- * Times single dispatches and the steps that they make up, a few times, and takes the fastest. What lies outside kernels
- * is found within one measurement: two would differ by more than it.
+ * Times groups of steps as they are and with every dispatch timed, by turns: a machine that becomes slower meanwhile
+ * does so for neighbours alike. Each profiled group is compared with the mean of the plain ones before and after it; of
+ * up to three the one with the middle share of kernels counts.
  */
 async function splitOf(
   runtime: Runtime,
@@ -94,32 +108,55 @@ async function splitOf(
 ): Promise<SplitReport | null> {
   const period = await timestampPeriod(runtime);
   if (period === null) return null;
-  const steps = Math.ceil(shortestProfile / milliseconds);
-  const tries = 3 * steps * milliseconds > 1000 * Math.max(seconds, 1) ? 1 : 3;
-  let best: { times: DispatchTime[]; wall: number } | null = null;
-  for (let i = 0; i < tries; i++) {
+  const steps = Math.ceil(Math.min(shortestProfile, 1000 * seconds) / milliseconds);
+  const group = () => {
+    for (let done = 0; done < steps; done++) step();
+  };
+  const timePlain = async () => {
     const start = performance.now();
-    const { times, end } = await dispatchTimes(runtime, period, () => {
-      for (let done = 0; done < steps; done++) step();
-    });
-    const wall = end - start;
-    if (best === null || wall < best.wall) best = { times, wall };
+    group();
+    await runtime.settle();
+    return performance.now() - start;
+  };
+  const found: ProfiledSteps[] = [];
+  const tries = 2 * steps * milliseconds > 1000 * seconds ? 1 : 3;
+  let before = await timePlain();
+  while (found.length < tries) {
+    const start = performance.now();
+    const { times, end } = await dispatchTimes(runtime, period, group);
+    const after = await timePlain();
+    found.push({ steps, plain: (before + after) / 2, profiled: end - start, times });
+    before = after;
   }
-  return best && splitReport(best.times, best.wall, steps);
+  found.sort((a, b) => inKernels(a) - inKernels(b));
+  return splitReport(found[Math.floor(found.length / 2)]);
 }
 
-/** Shares of `wall` milliseconds, in which so many steps made these dispatches. */
-export function splitReport(times: readonly DispatchTime[], wall: number, steps: number): SplitReport {
-  const total = times.reduce((sum, time) => sum + time.milliseconds, 0);
+/** Share of the plain steps' time that their kernels take, by the times of the others. */
+function inKernels({ plain, times }: ProfiledSteps): number {
+  return times.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / plain;
+}
+
+/**
+ * The split of a step's time. Timing a dispatch costs time outside it (a compute pass of its own, which on a software
+ * adapter can make steps a third longer), but hardly makes the dispatch itself longer. So shares are of the steps as they
+ * are, and what their kernels do not account for lies outside: recording and uploads that the device waits for, starting
+ * kernels, and the wait at the end of a group. It is below zero where kernels overlap that are timed one after the other,
+ * or by noise.
+ */
+export function splitReport({ steps, plain, profiled, times }: ProfiledSteps): SplitReport {
+  const kernels = groupTimes(times).map(({ name, dispatches, milliseconds }) => ({
+    name,
+    dispatches: dispatches / steps,
+    milliseconds: milliseconds / steps,
+    share: milliseconds / plain,
+  }));
+  const share = 1 - inKernels({ steps, plain, profiled, times });
   return {
-    millisecondsPerStep: wall / steps,
-    kernels: groupTimes(times).map(({ name, dispatches, milliseconds }) => ({
-      name,
-      dispatches: dispatches / steps,
-      milliseconds: milliseconds / steps,
-      share: milliseconds / wall,
-    })),
-    outside: { milliseconds: (wall - total) / steps, share: 1 - total / wall },
+    millisecondsPerStep: plain / steps,
+    profiledMillisecondsPerStep: profiled / steps,
+    kernels,
+    outside: { milliseconds: share * plain / steps, share },
   };
 }
 

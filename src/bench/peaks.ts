@@ -73,15 +73,16 @@ async function arithmeticRate(
   return best;
 }
 
-/** Multiply-adds in registers; nothing is read, and a number per thread is written. */
+/** Multiply-adds in registers, `times` as many as usual; nothing is read, and a number per thread is written. */
 export function arithmetic(
   { family, lanes, threads }: Target,
   format: "f32" | "f16",
   { chains, unroll }: { chains: number; unroll: number } = variants[2],
+  times = 1,
 ): ArithmeticRun {
   const perGroup = family === "lanes" ? lanes : Math.min(threads, 256);
   const groups = family === "lanes" ? 512 : 4096;
-  const turns = Math.ceil((family === "lanes" ? 32768 : 8192) / chains / unroll); // some milliseconds
+  const turns = times * Math.ceil((family === "lanes" ? 32768 : 8192) / chains / unroll); // some milliseconds
   const source: KernelSource = {
     name: `bench_arithmetic_${format}_${perGroup}_${chains}_${unroll}_${turns}`,
     code: () => `

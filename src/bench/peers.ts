@@ -2,10 +2,11 @@
  * Rivals doing the same training step: programs of their own in benches/peers/, which print a line of JSON for each
  * result. What is missing, fails or takes too long is a line in the report and no error.
  */
-import { messageOf } from "../util/errors.ts";
-import { baseName, pathExists } from "../util/files.ts";
+import { pathExists } from "../util/files.ts";
 import type { BenchConfig } from "./configurations.ts";
+import { runProgram } from "./programs.ts";
 import type { PeerReport } from "./report.ts";
+import { stepOperations } from "./work.ts";
 
 /** What a rival is told of a configuration. */
 export interface PeerShape {
@@ -96,84 +97,68 @@ export function peerPrograms(seconds: number): PeerProgram[] {
   ];
 }
 
-/** What a program printed before it ended or was ended. */
-export interface Printed {
-  /** The lines that are JSON. */
-  readonly lines: readonly Record<string, unknown>[];
-  /** Why there is no more; null when it ended well. */
-  readonly failure: string | null;
-}
-
-/** Runs a program for `limit` seconds at most and reads the lines of JSON that it prints. */
-export async function runProgram(command: string, args: readonly string[], limit: number): Promise<Printed> {
-  const denied = notPermitted(command);
-  if (denied !== null) return { lines: [], failure: denied };
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(command, { args: [...args], stdin: "null", stdout: "piped", stderr: "piped" })
-      .spawn();
-  } catch (error) {
-    const missing = error instanceof Deno.errors.NotFound;
-    return { lines: [], failure: missing ? `${command} is not there` : messageOf(error) };
-  }
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    child.kill("SIGKILL");
-  }, 1000 * limit);
-  try {
-    const { success, stdout, stderr } = await child.output();
-    const lines = jsonLines(new TextDecoder().decode(stdout));
-    if (success) return { lines, failure: null };
-    const said = lastLine(new TextDecoder().decode(stderr));
-    return { lines, failure: late ? `took more than ${limit} s` : said || "ended with an error" };
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Never asks: a benchmark may run unattended. */
-function notPermitted(command: string): string | null {
-  const granted = Deno.permissions.querySync({ name: "run", command }).state === "granted";
-  return granted ? null : `needs leave to run ${baseName(command)}, which deno task bench gives`;
-}
-
-function jsonLines(text: string): Record<string, unknown>[] {
-  return text.split("\n").filter((line) => line.startsWith("{")).flatMap((line) => {
-    try {
-      return [JSON.parse(line)];
-    } catch {
-      return []; // cut off when the program was ended
-    }
-  });
-}
-
-/** The last thing said, without colours. */
-function lastLine(text: string): string {
-  // deno-lint-ignore no-control-regex -- colours start with the escape character
-  const lines = text.replace(/\x1b\[[0-9;]*m/g, "").split("\n").map((line) => line.trim());
-  return lines.filter((line) => line !== "").at(-1)?.slice(0, 160) ?? "";
-}
-
-/** A rival's limit in seconds: it compiles, warms up and measures, and some are far slower than we are. */
+/**
+ * What a rival plans its time by, in seconds: it compiles, warms up and measures, and some are far slower than we are. It is
+ * ended after half as much again.
+ */
 export function peerLimit(seconds: number): number {
-  return Math.max(60, 40 * seconds);
+  return Math.max(60, 12 * seconds);
 }
 
-/** Runs every rival on the configuration. `ours` is our own rate, for the ratios. */
-export async function measurePeers(
-  config: BenchConfig,
-  ours: number | null,
-  seconds: number,
-  onPeer: (name: string) => void = () => {},
-): Promise<PeerReport[]> {
-  const shape = peerShape(config);
-  const reports: PeerReport[] = [];
-  for (const program of peerPrograms(seconds)) {
-    onPeer(program.peer);
-    reports.push(...await measurePeer(program, shape, ours, peerLimit(seconds)));
+/** The rivals in one run of the benchmark. The same step is measured once, whatever ours does besides. */
+export class Rivals {
+  readonly #seconds: number;
+  readonly #programs: readonly PeerProgram[];
+  readonly #known = new Map<string, readonly PeerReport[]>();
+  readonly #givenUp = new Map<PeerProgram, { readonly operations: number; readonly note: string }>();
+
+  /** Each is given about `seconds` for a measurement. */
+  constructor(seconds: number, programs: readonly PeerProgram[] = peerPrograms(seconds)) {
+    this.#seconds = seconds;
+    this.#programs = programs;
   }
-  return reports;
+
+  /** Has every rival do the configuration's step. `ours` is our own rate, for the ratios. */
+  async measure(
+    config: BenchConfig,
+    ours: number | null,
+    onPeer: (name: string) => void = () => {},
+  ): Promise<PeerReport[]> {
+    const shape = peerShape(config);
+    const key = JSON.stringify(shape);
+    let found = this.#known.get(key);
+    if (found === undefined) {
+      const reports: PeerReport[] = [];
+      for (const program of this.#programs) {
+        onPeer(program.peer);
+        reports.push(...await this.#measureOne(program, config, shape));
+      }
+      this.#known.set(key, found = reports);
+    }
+    return found.map((report) => withRatio(report, ours));
+  }
+
+  /** What has given nothing once is not tried on anything as large. */
+  async #measureOne(
+    program: PeerProgram,
+    config: BenchConfig,
+    shape: PeerShape | null,
+  ): Promise<PeerReport[]> {
+    const operations = stepOperations({ ...config, batch: 1 });
+    const before = this.#givenUp.get(program);
+    if (before && operations >= before.operations) return [nothing(program.peer, before.note, program.args)];
+    const reports = await measurePeer(program, shape, 1.5 * peerLimit(this.#seconds));
+    if (shape !== null && reports.every(({ imagesPerSecond }) => imagesPerSecond === null)) {
+      const [{ note }] = reports;
+      this.#givenUp.set(program, { operations, note: `not tried: for ${config.name}, ${note}` });
+    }
+    return reports;
+  }
+}
+
+function withRatio(report: PeerReport, ours: number | null): PeerReport {
+  const { imagesPerSecond } = report;
+  return { ...report, ratio: ours === null || imagesPerSecond === null ? null : ours / imagesPerSecond };
 }
 
 /** The file of a rival on the disk, or null in a bundle or executable. */
@@ -184,18 +169,17 @@ async function peerFile(name: string): Promise<string | null> {
   return await pathExists(path).catch(() => false) ? path : null;
 }
 
-/** The results of one rival, the last one of each variant. */
+/** The results of one rival, the last one of each variant, without ratios. It is ended after `limit` seconds. */
 export async function measurePeer(
   { peer, command, flags, file, args }: PeerProgram,
   shape: PeerShape | null,
-  ours: number | null,
   limit: number,
 ): Promise<PeerReport[]> {
   if (shape === null) {
-    return [nothing(peer, "does square images with the target normalised and an MLP ratio of 4")];
+    return [nothing(peer, "does square images with the target normalised and an MLP ratio of 4", args)];
   }
   const path = await peerFile(file);
-  if (path === null) return [nothing(peer, `benches/peers/${file} is not there: run from the sources`)];
+  if (path === null) return [nothing(peer, `benches/peers/${file} is not there: run from the sources`, args)];
   const { lines, failure } = await runProgram(
     command,
     [...flags, path, JSON.stringify(shape), ...args],
@@ -203,11 +187,13 @@ export async function measurePeer(
   );
   const latest = new Map(lines.filter(isResult).map((line) => [variantOf(line), line]));
   const results = [...latest].map(([variant, line]): PeerReport => {
-    const { imagesPerSecond, batch } = line;
-    const reduced = batch < shape.batch ? `batch ${batch}` : "";
-    const cut = failure === null ? "" : failure;
-    const ratio = ours === null ? null : ours / imagesPerSecond;
-    return { peer, variant, imagesPerSecond, batch, ratio, note: [reduced, cut].filter(Boolean).join("; ") };
+    const { imagesPerSecond, batch, first } = line;
+    const note = [
+      batch < shape.batch ? `batch ${batch}` : "",
+      first === true ? "a first step, compiling included" : "",
+      failure ?? "",
+    ].filter(Boolean).join("; ");
+    return { peer, variant, imagesPerSecond, batch, ratio: null, note };
   });
   return results.length > 0 ? results : [nothing(peer, failure ?? "printed no result", args)];
 }
@@ -219,6 +205,8 @@ interface PeerLine {
   readonly precision: string;
   readonly batch: number;
   readonly imagesPerSecond: number;
+  /** Whether it is the rate of the very first step. */
+  readonly first?: unknown;
 }
 
 function isResult(line: Record<string, unknown>): line is Record<string, unknown> & PeerLine {

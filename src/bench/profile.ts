@@ -6,7 +6,6 @@ import { tf } from "../deps/tfjs.ts";
 import { currentWebGpu, type OpenWebGpu, type Runtime } from "../gpu/runtime.ts";
 import { kernelTarget } from "../gpu/target.ts";
 import { arithmetic } from "./peaks.ts";
-import { millisecondsPerRun } from "./timing.ts";
 
 /** One dispatch. */
 export interface DispatchTime {
@@ -168,40 +167,66 @@ function stampPasses(encoder: GPUCommandEncoder, stamps: TimeStamps, onPass: (la
   };
 }
 
+/** Some work, timed in both ways at once. */
+export interface TimedTwice {
+  /** By the clock: recording, the work, and noticing its end, which takes up to 20 ms more. */
+  readonly milliseconds: number;
+  /** By the device's time stamps. */
+  readonly ticks: number;
+}
+
+/** Work for the length of a tick takes at least this, so that noticing its end is small beside it. */
+const shortestTicks = 150; // ms
+
+/** How many times as long the second kernel takes. */
+const longer = 4;
+
 /**
- * Nanoseconds per tick of the device's time stamps, found by timing multiply-adds in both ways; WebGPU says 1, but Deno
- * hands on the driver's own ticks. Null where there are no stamps, or they make no sense in three tries.
+ * Nanoseconds per tick of the device's time stamps; WebGPU says 1, but Deno hands on the driver's own ticks. Found by
+ * timing a short and a long kernel, each by stamps and clock in the same run, so that other programs slow both alike.
+ * Null where there are no stamps, or where they do not tell the long kernel from the short one in three tries.
  */
 export async function timestampPeriod(runtime: Runtime): Promise<number | null> {
   const target = kernelTarget();
   if (target === null || !runtime.adapter?.features.includes("timestamp-query")) return null;
-  const { run } = arithmetic(target, "f32");
-  const clock = { now: () => performance.now(), settle: () => runtime.settle() };
-  const ticksOf = async (runs: number) => {
-    const { times } = await dispatchTimes(runtime, 1e6, () => {
+  const short = arithmetic(target, "f32").run;
+  const long = arithmetic(target, "f32", undefined, longer).run;
+  const timeTwice = async (run: () => void, runs: number): Promise<TimedTwice> => {
+    const start = performance.now();
+    const { times, end } = await dispatchTimes(runtime, 1e6, () => {
       for (let i = 0; i < runs; i++) run();
     });
-    return times.reduce((sum, time) => sum + time.milliseconds, 0);
+    const ticks = times.reduce((sum, time) => sum + time.milliseconds, 0);
+    return { milliseconds: end - start, ticks };
   };
+  await timeTwice(long, 1); // compiles
+  await timeTwice(short, 1);
+  let runs = 1;
+  let once = await timeTwice(short, runs);
+  while (once.milliseconds < shortestTicks && runs < 1024) once = await timeTwice(short, runs *= 2);
   for (let attempt = 0; attempt < 3; attempt++) {
-    const milliseconds = await millisecondsPerRun(clock, run, { seconds: 0.3, tries: 3 });
-    const runs = Math.max(1, Math.ceil(20 / milliseconds));
-    const period = periodFrom(runs * milliseconds, await ticksOf(runs), await ticksOf(2 * runs));
+    const period = periodFrom(once, await timeTwice(long, runs));
     if (period !== null) return period;
+    once = await timeTwice(short, runs);
   }
   return null;
 }
 
-/** Largest factor between two ways of timing the same work. */
+/** Ticks whose length is less than this factor from a nanosecond are nanoseconds: clocks are not more exact. */
 const mostDisagreement = 1.3;
 
 /**
- * Nanoseconds per tick, from some work's milliseconds by the clock and its ticks, once and twice as much of it. Exactly 1
- * where that is as likely; null when twice the work is not twice the ticks.
+ * Nanoseconds per tick, from kernels of which the second makes four times the work; null when their ticks do not grow with
+ * it, or not as their milliseconds do.
  */
-export function periodFrom(milliseconds: number, once: number, twice: number): number | null {
-  const agrees = (ratio: number) => ratio < mostDisagreement && ratio > 1 / mostDisagreement;
-  if (!agrees(twice / once / 2)) return null;
-  const period = 1e6 * milliseconds * 3 / (once + twice);
-  return agrees(period) ? 1 : period;
+export function periodFrom(short: TimedTwice, long: TimedTwice): number | null {
+  const growth = long.ticks / short.ticks;
+  // Milliseconds are those of the ticks, and some more.
+  const [period, upper] = [
+    1e6 * (long.milliseconds - short.milliseconds) / (long.ticks - short.ticks),
+    1e6 * long.milliseconds / long.ticks,
+  ];
+  const makesSense = growth > longer / 2 && growth < longer * 2 && period > upper / 2 && period < upper * 1.1;
+  if (!makesSense) return null;
+  return period < mostDisagreement && period > 1 / mostDisagreement ? 1 : period;
 }

@@ -77,8 +77,10 @@ export interface RateReport {
   readonly millisecondsPerStep: number;
   /** Steps that were timed. */
   readonly steps: number;
-  /** Highest number of bytes in GPU buffers. */
+  /** Highest number of bytes in GPU buffers and textures. */
   readonly peakBytes: number;
+  /** Bytes of main memory that the process holds after the last step; software adapters keep buffers there. */
+  readonly residentBytes: number;
 }
 
 /** A whole training step. */
@@ -91,17 +93,21 @@ export interface StepReport extends RateReport {
   readonly gflops: number;
   /** That as a share of the measured peak. */
   readonly share: number;
+  /** In half precision, the rate over the one in single precision, where both were measured in this run. */
+  readonly overF32?: number;
   /** The time split by kernel; null where the device times no dispatches. */
   readonly split: SplitReport | null;
 }
 
-/** The time of a step by kernel, as measured with every dispatch timed. */
+/** The time of a step by kernel; see `splitReport`. */
 export interface SplitReport {
-  /** Milliseconds of a step then. */
+  /** Milliseconds of a step as it is, measured beside those with every dispatch timed. */
   readonly millisecondsPerStep: number;
-  /** Kernels by group, the longest first; `share` is of the step's time. */
+  /** Milliseconds of a step with every dispatch timed. */
+  readonly profiledMillisecondsPerStep: number;
+  /** Kernels by group, the longest first; `share` is of `millisecondsPerStep`. */
   readonly kernels: readonly (KernelGroup & { readonly share: number })[];
-  /** The rest: recording, uploads, waiting. */
+  /** The rest of `millisecondsPerStep`: recording, uploads, waiting; below zero where kernels overlap, or by noise. */
   readonly outside: { readonly milliseconds: number; readonly share: number };
 }
 

@@ -2,7 +2,7 @@
 
 import project from "../../deno.json" with { type: "json" };
 import type { BenchListener, BenchOptions, BenchPart } from "../bench/bench.ts";
-import { benchConfigs, configurationNames } from "../bench/configurations.ts";
+import { type BenchConfig, benchConfigs, usualConfigurations } from "../bench/configurations.ts";
 import type { BenchReport } from "../bench/report.ts";
 import { didYouMean, InputError, messageOf } from "../util/errors.ts";
 import { directoryOf, writeFileAtomic } from "../util/files.ts";
@@ -40,15 +40,22 @@ export function benchCommand(run: RunBench): Command {
       {
         name: "config",
         value: "LIST",
-        help: `configurations or YAML files, with commas between; ${configurationNames.join(",")} by default`,
+        help: `configurations or YAML files, with commas between; ${
+          usualConfigurations.join(",")
+        } by default`,
       },
+      { name: "batch", value: "N", help: "images per step, in place of the configuration's" },
+      {
+        name: "precision",
+        value: "LIST",
+        help: "f32, f16 or both with a comma; f32 by default, or what the file says",
+      },
+      { name: "remat", help: "compute blocks again on the way back, instead of keeping what they make" },
       { name: "seconds", value: "S", help: "seconds of one measurement, about; 5 by default" },
       {
         name: "peers",
         help: "have rivals do the same steps: stock tfjs, PyTorch and jax-js, where they are",
       },
-      { name: "precision", value: "NAME", help: "f32 or f16; f32 by default, or what the file says" },
-      { name: "remat", help: "compute blocks again on the way back" },
       {
         name: "no-tune",
         help: "run kernels by their default plans, without timing them on this device first",
@@ -62,8 +69,8 @@ export function benchCommand(run: RunBench): Command {
       optional: true,
     },
     details: () =>
-      `A software adapter takes minutes for vit_base and vit_large; --config tiny,mini is quick.
-docs/performance.md explains every figure and every field of the JSON.`,
+      `Configurations: tiny and mini (quick everywhere), vit_base and vit_large (minutes on a CPU), vit_huge (13 GB).
+Progress goes to standard error. docs/performance.md explains every figure and every field of the JSON.`,
     run: (args, terminal) => benchmark(run, args, terminal),
   };
 }
@@ -77,9 +84,7 @@ async function benchmark(run: RunBench, args: Arguments, terminal: Terminal): Pr
     if (!asJson) terminal.print(text);
   };
   const report = await run(options, {
-    onProgress: (what) => {
-      if (terminal.interactive) terminal.showStatus(`Measuring ${what}`.slice(0, terminal.columns() - 1));
-    },
+    onProgress: progressOn(terminal),
     onMachine: (machine) => print(machineTable(machine)),
     onConfig: (config) => print(`\n${configTables(config)}`),
   });
@@ -90,17 +95,37 @@ async function benchmark(run: RunBench, args: Arguments, terminal: Terminal): Pr
   return 0;
 }
 
+/** Shows what is being measured: as a line that comes and goes, or as a line of its own with the time so far. */
+function progressOn(terminal: Terminal): (what: string, detail?: string) => void {
+  const start = performance.now();
+  let latest = "";
+  return (what, detail) => {
+    if (terminal.interactive) {
+      const line = `Measuring ${what}${detail === undefined ? "" : `: ${detail}`}`;
+      terminal.showStatus(line.slice(0, terminal.columns() - 1));
+    } else if (what !== latest) {
+      terminal.printError(`${Math.round((performance.now() - start) / 1000)} s: ${what}`);
+    }
+    latest = what;
+  };
+}
+
 async function readOptions(args: Arguments): Promise<BenchOptions> {
-  const word = args.value("precision");
-  const precision = word === undefined ? undefined : oneOf("--precision", precisions, word);
-  const configs = await benchConfigs(args.value("config") ?? configurationNames.join(","));
-  return {
-    parts: parts[oneOf("PART", Object.keys(parts), args.argument ?? "all")],
-    configs: configs.map((config) => ({
+  const part = oneOf("PART", Object.keys(parts), args.argument ?? "all");
+  const [list, batch] = [args.value("precision"), args.value("batch")];
+  const asked = list?.split(",").map((word) => oneOf("--precision", precisions, word.trim()));
+  const images = batch === undefined ? undefined : batchOf(batch);
+  const configs = await benchConfigs(args.value("config") ?? usualConfigurations.join(","));
+  const variants = (config: BenchConfig): BenchConfig[] =>
+    [...new Set(asked ?? [config.precision])].map((precision) => ({
       ...config,
-      precision: precision ?? config.precision,
+      batch: images ?? config.batch,
+      precision,
       remat: args.has("remat") || config.remat,
-    })),
+    }));
+  return {
+    parts: parts[part],
+    configs: configs.flatMap(variants),
     peers: args.has("peers"),
     seconds: secondsOf(args.value("seconds") ?? "5"),
     tune: !args.has("no-tune"),
@@ -114,6 +139,13 @@ function oneOf<Word extends string>(what: string, allowed: readonly Word[], give
   if (found !== undefined) return found;
   const list = `${allowed.slice(0, -1).join(", ")} or ${allowed[allowed.length - 1]}`;
   throw new InputError(`${what} must be ${list}, not "${given}"${didYouMean(given, allowed)}`);
+}
+
+/** As many as `optim.batch_size` allows. */
+function batchOf(text: string): number {
+  const images = Number(text);
+  if (/^\d+$/.test(text) && images >= 1 && images <= 1_000_000) return images;
+  throw new InputError(`--batch must be a whole number from 1 to 1000000, not "${text}"`);
 }
 
 function secondsOf(text: string): number {

@@ -5,6 +5,7 @@ import type {
   KernelReport,
   Machine,
   PeerReport,
+  RateReport,
   SplitReport,
   StepReport,
 } from "../bench/report.ts";
@@ -40,7 +41,7 @@ export function configTables(report: ConfigReport): string {
     ...(step ? [stepTable(step)] : []),
     ...(features
       ? [
-        `Features: ${rate(features.imagesPerSecond)} images/s, ${storageText(features.peakBytes)} of buffers`,
+        `Features: ${rate(features.imagesPerSecond)} images/s, ${memoryText(features)}`,
       ]
       : []),
     ...(peers ? [peerTable(peers)] : []),
@@ -62,24 +63,27 @@ function title(
 }
 
 function stepTable(step: StepReport): string {
-  const { imagesPerSecond, millisecondsPerStep, gflops, share, peakBytes, parameters, operations } = step;
+  const { imagesPerSecond, millisecondsPerStep, gflops, share, parameters, operations, overF32 } = step;
+  const beside = overF32 === undefined ? "" : `; ${rate(overF32)} times the rate in f32`;
   return `Training step: ${rate(imagesPerSecond)} images/s, ${milliseconds(millisecondsPerStep)} (median of ${
     plural(step.steps, "step")
-  }), ${storageText(peakBytes)} of buffers
+  }), ${memoryText(step)}
 ${count(parameters)} parameters, ${rate(operations / 1e9)} GFLOP a step: ${rate(gflops)} GFLOP/s, ${
     percentage(share)
-  } of the peak`;
+  } of the peak${beside}`;
 }
 
 function splitTable(split: SplitReport | null): string {
   if (split === null) return "This device gives no times of single kernels.";
-  const { kernels, outside, millisecondsPerStep } = split;
+  const { kernels, outside, millisecondsPerStep, profiledMillisecondsPerStep } = split;
   const small = kernels.filter(({ share }) => share < 0.005);
   const rows = [
     ...kernels.filter(({ share }) => share >= 0.005),
     ...(small.length === 0 ? [] : [sumOf(`${plural(small.length, "other kind")}`, small)]),
   ].map((group) => [group.name, `${group.dispatches}`, fixed(group.milliseconds), percentage(group.share)]);
-  return `Time by kernel, of ${milliseconds(millisecondsPerStep)}\n${
+  return `Time by kernel, of ${milliseconds(millisecondsPerStep)} a step (${
+    milliseconds(profiledMillisecondsPerStep)
+  } with every kernel timed)\n${
     table(["", "dispatches", "ms", "share"], [
       ...rows,
       ["outside kernels", "", fixed(outside.milliseconds), percentage(outside.share)],
@@ -149,6 +153,6 @@ function percentage(share: number): string {
   return `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
 }
 
-function storageText(bytes: number): string {
-  return formatBytes(bytes);
+function memoryText({ peakBytes, residentBytes }: RateReport): string {
+  return `${formatBytes(peakBytes)} on the device, process ${formatBytes(residentBytes)}`;
 }

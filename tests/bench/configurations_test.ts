@@ -1,4 +1,4 @@
-import { benchConfigs, configurationNames } from "../../src/bench/configurations.ts";
+import { benchConfigs, configurationNames, usualConfigurations } from "../../src/bench/configurations.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assertEquals, assertRejects } from "../deps.ts";
 import { inFolder } from "../support/folder.ts";
@@ -22,8 +22,10 @@ Deno.test("the named configurations are those of docs/performance.md", async () 
       ["mini", 224, 16, [192, 12, 3], [128, 4, 4], 32, 0.75, true],
       ["vit_base", 224, 16, [768, 12, 12], [512, 8, 16], 8, 0.75, true],
       ["vit_large", 224, 16, [1024, 24, 16], [512, 8, 16], 4, 0.75, true],
+      ["vit_huge", 224, 14, [1280, 32, 16], [512, 8, 16], 1, 0.75, true],
     ],
   );
+  assertEquals(usualConfigurations, ["tiny", "mini", "vit_base", "vit_large"]);
 });
 
 Deno.test("a configuration may be a YAML file or one that comes with the program, each once", () =>

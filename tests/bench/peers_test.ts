@@ -1,34 +1,7 @@
-import { measurePeer, peerLimit, peerPrograms, peerShape, runProgram } from "../../src/bench/peers.ts";
+import { measurePeer, peerLimit, peerPrograms, peerShape, Rivals } from "../../src/bench/peers.ts";
 import { assert, assertEquals, assertMatch } from "../deps.ts";
+import { inFolder } from "../support/folder.ts";
 import { smallConfig } from "./support.ts";
-
-const deno = Deno.execPath();
-const says = (code: string) => runProgram(deno, ["eval", code], 30);
-
-Deno.test("runProgram() gives the lines of JSON that a program prints, and why it stopped", async () => {
-  const line =
-    'console.log(JSON.stringify({ a: 1 })); console.log("words"); console.log("{cut"); console.error("noise");';
-  assertEquals(await says(line), { lines: [{ a: 1 }], failure: null });
-  assertEquals(await says(`${line} console.error("no module\\n"); Deno.exit(3);`), {
-    lines: [{ a: 1 }],
-    failure: "no module",
-  });
-  assertEquals(await says("Deno.exit(3);"), { lines: [], failure: "ended with an error" });
-});
-
-Deno.test("runProgram() ends a program that takes too long, and keeps what it printed before", async () => {
-  const code = "console.log(JSON.stringify({ a: 1 })); setInterval(() => {}, 1000);";
-  assertEquals(await runProgram(deno, ["eval", code], 2), {
-    lines: [{ a: 1 }],
-    failure: "took more than 2 s",
-  });
-});
-
-Deno.test("runProgram() asks for no permission and starts nothing that is not there", async () => {
-  const { lines, failure } = await runProgram("/nonexistent/python3", [], 1);
-  assertEquals(lines, []);
-  assertMatch(failure ?? "", /needs leave to run python3|is not there/);
-});
 
 Deno.test("peerShape() tells rivals the same model, or nothing where they cannot make it", async () => {
   const config = await smallConfig();
@@ -64,29 +37,92 @@ Deno.test("a rival that is missing, fails or cannot do the work is one line with
     {
       shape: peerShape(config),
       program: { ...program, command: "/nonexistent/python3" },
-      note: /nonexistent/,
+      note: /needs leave to run python3|is not there/,
     },
   ];
   for (const { shape, program, note } of cases) {
-    const [report, ...more] = await measurePeer(program, shape, 10, 5);
+    const [report, ...more] = await measurePeer(program, shape, 5);
     assertEquals([more.length, report.peer, report.imagesPerSecond, report.ratio], [0, "tfjs", null, null]);
     assertMatch(report.note, note);
   }
 });
 
 Deno.test("the peer on stock tfjs does the step, and the ratio is ours over its rate", async () => {
-  const shape = peerShape(await smallConfig());
+  const config = await smallConfig();
   const [program] = peerPrograms(0.05);
   assertEquals(program.peer, "tfjs");
-  const [report, ...more] = await measurePeer(program, shape, 1000, 60);
+  const rivals = new Rivals(0.05, [program]);
+  const [report, ...more] = await rivals.measure(config, 1000);
   assertEquals(more, []);
   const { imagesPerSecond, batch, ratio, variant, note } = report;
   assertEquals([batch, note], [3, ""], JSON.stringify(report));
   assertMatch(variant, /^\d+\.\d+\.\d+ webgpu fp32$/);
   assert(imagesPerSecond !== null && imagesPerSecond > 0);
   assertEquals(ratio, 1000 / imagesPerSecond);
+  // What changes only ours is not measured again.
+  const asked: string[] = [];
+  const again = await rivals.measure({ ...config, precision: "f16" }, 500, (peer) => asked.push(peer));
+  assertEquals([again, asked], [[{ ...report, ratio: 500 / imagesPerSecond }], []]);
 });
 
+/** A rival of this Deno: `code` sees the configuration as `shape`. */
+async function madeUp(folder: string, code: string) {
+  const path = `${folder}/rival.js`;
+  await Deno.writeTextFile(path, `const shape = JSON.parse(Deno.args.at(-1));\n${code}`);
+  const [program] = peerPrograms(0.1);
+  // The rival's own file comes as an argument of this one.
+  return { ...program, peer: "rival", flags: ["run", "--quiet", "--no-config", path], args: [] };
+}
+
+const line = (fields: string) =>
+  `console.log(JSON.stringify({ device: "cpu", precision: "fp32", batch: shape.batch, ${fields} }));`;
+
+Deno.test("of a rival's lines the last of each variant counts, and its note tells what is special", () =>
+  inFolder(async (folder) => {
+    const shape = peerShape(await smallConfig());
+    const code = line("imagesPerSecond: 1") + line("imagesPerSecond: 2") +
+      line('precision: "bf16", imagesPerSecond: 3, batch: 1, first: true') + 'throw new Error("full");';
+    const found = await measurePeer(await madeUp(folder, code), shape, 20);
+    const common = { peer: "rival", ratio: null };
+    const full = "error: Uncaught (in promise) Error: full";
+    assertEquals(found, [
+      { ...common, variant: "cpu fp32", imagesPerSecond: 2, batch: 3, note: full },
+      {
+        ...common,
+        variant: "cpu bf16",
+        imagesPerSecond: 3,
+        batch: 1,
+        note: `batch 1; a first step, compiling included; ${full}`,
+      },
+    ]);
+  }));
+
+Deno.test("a rival that gave nothing is not tried on anything as large, but on what is smaller", () =>
+  inFolder(async (folder) => {
+    const config = await smallConfig();
+    const { model } = config;
+    const larger = {
+      ...config,
+      name: "larger",
+      model: { ...model, encoder: { ...model.encoder, depth: 2 } },
+    };
+    const largest = {
+      ...config,
+      name: "largest",
+      model: { ...model, encoder: { ...model.encoder, depth: 3 } },
+    };
+    const code = `if (shape.encoder[1] > 1) throw new Error("full");${line("imagesPerSecond: 2")}`;
+    const rivals = new Rivals(0.1, [await madeUp(folder, code)]);
+    const notes: string[] = [];
+    for (const one of [larger, largest, config]) {
+      const [{ note, imagesPerSecond }] = await rivals.measure(one, 10);
+      notes.push(note);
+      assertEquals(imagesPerSecond, one === config ? 2 : null);
+    }
+    const full = "error: Uncaught (in promise) Error: full";
+    assertEquals(notes, [full, `not tried: for larger, ${full}`, ""]);
+  }));
+
 Deno.test("rivals are given time to compile, in proportion to the time of a measurement", () => {
-  assertEquals([peerLimit(0.1), peerLimit(5)], [60, 200]);
+  assertEquals([peerLimit(0.1), peerLimit(10)], [60, 120]);
 });

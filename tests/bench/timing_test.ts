@@ -59,8 +59,14 @@ Deno.test("medianStep() waits after groups of steps when they are short, and aft
   assert(median > 1 && median < 1.04, `${median}`); // the wait spread over a group
   assert(steps > 1500 && short.waits < 20, `${steps} steps, ${short.waits} waits`);
   const long = new FakeDevice(20_000, 11);
-  assertEquals(await medianStep(long, long.run, 1), { median: 20_011, steps: 3 });
+  assertEquals(await medianStep(long, long.run, 30), { median: 20_011, steps: 3 });
   assertEquals(long.runs, 4);
+});
+
+Deno.test("medianStep() of steps that are longer than all the time given makes two of them", async () => {
+  const long = new FakeDevice(20_000, 11);
+  assertEquals(await medianStep(long, long.run, 1), { median: 20_011, steps: 2 });
+  assertEquals(long.runs, 3);
 });
 
 Deno.test("median() is the middle, or between the two in the middle", () => {

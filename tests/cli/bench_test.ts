@@ -1,4 +1,4 @@
-import type { BenchOptions } from "../../src/bench/bench.ts";
+import { type BenchOptions, besideF32 } from "../../src/bench/bench.ts";
 import type { BenchReport, ConfigReport } from "../../src/bench/report.ts";
 import { benchCommand } from "../../src/cli/bench.ts";
 import { configTables, machineTable } from "../../src/cli/bench_tables.ts";
@@ -39,12 +39,15 @@ const config: ConfigReport = {
     millisecondsPerStep: 518.6,
     steps: 12,
     peakBytes: 3 * 2 ** 30,
+    residentBytes: 2 ** 30,
     parameters: 2_967_264,
     operations: 34.5e9,
     gflops: 66.52,
     share: 0.3801,
+    overF32: 1.25,
     split: {
       millisecondsPerStep: 520,
+      profiledMillisecondsPerStep: 610,
       kernels: [
         { name: "product NT", dispatches: 34, milliseconds: 200.12, share: 0.3859 },
         { name: "attention backward", dispatches: 8, milliseconds: 31.25, share: 0.0603 },
@@ -54,7 +57,13 @@ const config: ConfigReport = {
       outside: { milliseconds: 31.5, share: 0.0606 },
     },
   },
-  features: { imagesPerSecond: 1050, millisecondsPerStep: 60.9, steps: 50, peakBytes: 1_500_000 },
+  features: {
+    imagesPerSecond: 1050,
+    millisecondsPerStep: 60.9,
+    steps: 50,
+    peakBytes: 1_500_000,
+    residentBytes: 9e8,
+  },
   kernels: [
     {
       name: "product NT, bias",
@@ -126,7 +135,7 @@ async function bench(
 Deno.test("mae bench prints tables", async () => {
   const nothing: ConfigReport = {
     ...config,
-    step: config.step && { ...config.step, split: null },
+    step: config.step && { ...config.step, split: null, overF32: undefined },
     kernels: undefined,
   };
   const software = { ...report.machine.peaks, f16: null, textures: 4.5, buffers: 1.25 };
@@ -154,6 +163,37 @@ Deno.test("mae bench prints the tables as they come, and with --json nothing but
   assertEquals(JSON.parse(json.text), JSON.parse(JSON.stringify(report)));
 });
 
+Deno.test("mae bench tells its progress on standard error, or on a line that comes and goes", async () => {
+  const command = benchCommand((_options, { onProgress }) => {
+    onProgress?.("tiny: whole training steps");
+    onProgress?.("tiny: kernels", "product NN");
+    onProgress?.("tiny: kernels", "product NT");
+    return Promise.resolve(report);
+  });
+  const piped = new RecordingTerminal();
+  await command.run(parseArguments(command, ["--json"]), piped);
+  assertEquals(piped.errors, ["0 s: tiny: whole training steps", "0 s: tiny: kernels"]);
+  assertEquals([piped.output.length, piped.statuses], [1, []]);
+  const terminal = new RecordingTerminal(true, false, 40);
+  await command.run(parseArguments(command, []), terminal);
+  assertEquals(terminal.errors, []);
+  assertEquals(terminal.statuses, [
+    "Measuring tiny: whole training steps",
+    "Measuring tiny: kernels: product NN",
+    "Measuring tiny: kernels: product NT",
+    "",
+  ]);
+});
+
+Deno.test("half precision is compared with single precision of the same configuration in the same run", () => {
+  const single = { ...config, name: "a" };
+  const faster = config.step && { ...config.step, imagesPerSecond: 246.8, overF32: undefined };
+  const half = { ...single, precision: "f16", step: faster };
+  assertEquals(besideF32(half, [{ ...single, name: "b" }, single]).step?.overF32, 2);
+  assertEquals(besideF32(half, [{ ...single, remat: false }]), half);
+  assertEquals(besideF32({ ...single, step: faster }, [single]).step?.overF32, undefined);
+});
+
 Deno.test("mae bench --out writes the JSON when everything is measured, and else nothing", () =>
   inFolder(async (folder) => {
     const path = `${folder}/bench.json`;
@@ -176,10 +216,18 @@ Deno.test("mae bench passes its arguments on", async () => {
   await bench(look);
   await bench(look, "kernels", "--config", "mini,tiny", "--seconds", "0.5", "--peers", "--no-tune");
   await bench(look, "features", "--config", "tiny", "--precision", "f16", "--remat");
-  const [usual, kernels, features] = seen.map(({ configs, ...options }) => ({
+  await bench(look, "--config", "tiny,mini", "--precision", "f32, f16,f32", "--batch", "7");
+  const [usual, kernels, features, both] = seen.map(({ configs, ...options }) => ({
     ...options,
     configs: configs.map(({ name, precision, remat }) => [name, precision, remat]),
   }));
+  assertEquals(both.configs, [
+    ["tiny", "f32", false],
+    ["tiny", "f16", false],
+    ["mini", "f32", false],
+    ["mini", "f16", false],
+  ]);
+  assertEquals(seen[3].configs.map(({ batch }) => batch), [7, 7, 7, 7]);
   assertEquals(
     [usual.parts, usual.peers, usual.seconds, usual.tune, usual.configs.map(([name]) => name)],
     [["steps", "kernels", "features"], false, 5, true, ["tiny", "mini", "vit_base", "vit_large"]],
@@ -197,8 +245,14 @@ Deno.test("mae bench refuses wrong usage with exit code 2 and one sentence", asy
     [["steps", "kernels"], /^mae: Unexpected argument "kernels": mae bench takes only one PART; see/],
     [
       ["--config", "tiny,mnii"],
-      /^mae: --config must be of tiny, mini, vit_base, vit_large or the path of a YAML file, not "mnii"; did you mean "mini"\?$/,
+      /^mae: --config must be of tiny, mini, vit_base, vit_large, vit_huge or the path of a YAML file, not "mnii"; did you mean "mini"\?$/,
     ],
+    [["--config", "vit_hug"], /not "vit_hug"; did you mean "vit_huge"\?$/],
+    [["--batch", "0"], /^mae: --batch must be a whole number from 1 to 1000000, not "0"$/],
+    [["--batch", "-8"], /^mae: --batch must be a whole number from 1 to 1000000, not "-8"$/],
+    [["--batch", "many"], /^mae: --batch must be a whole number from 1 to 1000000, not "many"$/],
+    [["--batch", "2.5"], /^mae: --batch must be a whole number from 1 to 1000000, not "2\.5"$/],
+    [["--precision", "f32,bf16"], /^mae: --precision must be f32 or f16, not "bf16"; did you mean "f16"\?$/],
     [["--config", "no/such.yaml"], /^mae: There is no configuration file no\/such\.yaml;/],
     [["--config", ""], /^mae: --config needs a value: --config LIST$/],
     [["--precision", "bf16"], /^mae: --precision must be f32 or f16, not "bf16"; did you mean "f16"\?$/],
@@ -233,7 +287,10 @@ Deno.test("mae bench measures every part of a small model", () =>
     const [{ name, batch, step, features, kernels, peers }, ...more] = configurations;
     assertEquals([name, batch, peers, more], ["small", 3, undefined, []]);
     for (const part of [step, features]) {
-      assert(part && part.imagesPerSecond > 0 && part.steps >= 3 && part.peakBytes > 0, JSON.stringify(part));
+      assert(
+        part && part.imagesPerSecond > 0 && part.steps >= 2 && part.peakBytes > 0 && part.residentBytes > 0,
+        JSON.stringify(part),
+      );
       const product = part.imagesPerSecond * part.millisecondsPerStep;
       assert(Math.abs(product / 3000 - 1) < 1e-9, `${product}`);
     }
