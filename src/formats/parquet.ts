@@ -1,0 +1,103 @@
+/** Writing tables as Parquet files. Format: https://parquet.apache.org/docs/file-format. */
+import { ByteWriter, ParquetWriter } from "../deps/parquet.ts";
+import { replaceFile } from "./output_file.ts";
+
+/** A column of text, none of it missing. */
+export interface TextColumn {
+  /** Tells the kinds of columns apart. */
+  readonly kind: "text";
+  /** Its name. */
+  readonly name: string;
+  /** The text of each row. */
+  readonly values: readonly string[];
+}
+
+/** A column of lists of single-precision numbers, all of one length. */
+export interface VectorColumn {
+  /** Tells the kinds of columns apart. */
+  readonly kind: "vectors";
+  /** Its name. */
+  readonly name: string;
+  /** Numbers of a row. */
+  readonly width: number;
+  /** [rows, width] */
+  readonly values: Float32Array;
+}
+
+/** Numbers that are encoded at once. */
+const groupValues = 2 ** 20;
+
+/**
+ * Writes a table and replaces the old file atomically. Equal tables give equal bytes.
+ * @param metadata free text, by name
+ * @throws {RangeError} when columns differ in their number of rows
+ * @throws {RunError} where the file cannot be written
+ */
+export async function writeParquet(
+  path: string,
+  columns: readonly (TextColumn | VectorColumn)[],
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const rows = rowsOf(columns[0]);
+  if (columns.some((column) => rowsOf(column) !== rows)) {
+    throw new RangeError("The columns of a table differ in their number of rows");
+  }
+  const widest = Math.max(1, ...columns.map((column) => column.kind === "vectors" ? column.width : 1));
+  const groupRows = Math.max(1, Math.floor(groupValues / widest));
+  await replaceFile(path, async (put) => {
+    const bytes = new ByteWriter();
+    const flush = async () => {
+      await put(bytes.getBytes());
+      bytes.index = 0; // `offset` goes on counting
+    };
+    const writer = new ParquetWriter({
+      writer: bytes,
+      schema: schemaOf(columns),
+      createdBy: "mae",
+      kvMetadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    });
+    for (let first = 0; first < rows; first += groupRows) {
+      const count = Math.min(groupRows, rows - first);
+      await writer.write({
+        columnData: columns.map((column) => part(column, first, count)),
+        rowGroupSize: count,
+      });
+      await flush();
+    }
+    await writer.finish();
+    await flush();
+  });
+}
+
+function rowsOf(column: TextColumn | VectorColumn | undefined): number {
+  if (column === undefined) return 0;
+  return column.kind === "text" ? column.values.length : column.values.length / column.width;
+}
+
+type Schema = ConstructorParameters<typeof ParquetWriter>[0]["schema"];
+
+function schemaOf(columns: readonly (TextColumn | VectorColumn)[]): Schema {
+  const repetition_type = "REQUIRED";
+  return [
+    { name: "table", num_children: columns.length },
+    ...columns.flatMap(({ name, kind }): Schema =>
+      kind === "text" ? [{ name, type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type }] : [
+        { name, repetition_type, num_children: 1, converted_type: "LIST" },
+        { name: "list", repetition_type: "REPEATED", num_children: 1 },
+        { name: "element", type: "FLOAT", repetition_type },
+      ]
+    ),
+  ];
+}
+
+/** Some rows as the writer takes them. Vectors look random: neither compressing nor summing them up pays. */
+function part(column: TextColumn | VectorColumn, first: number, count: number) {
+  const { name } = column;
+  if (column.kind === "text") return { name, data: column.values.slice(first, first + count) };
+  const { values, width } = column;
+  const data = Array.from(
+    { length: count },
+    (_, i) => Array.from(values.subarray((first + i) * width, (first + i + 1) * width)),
+  );
+  return { name, data, codec: "UNCOMPRESSED" as const, statistics: false };
+}
