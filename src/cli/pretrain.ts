@@ -60,7 +60,7 @@ function details(): string {
   return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(keys)}
 
 Configurations that come with the program:
-${columnsOf(shippedConfigs().map(({ path }) => [path]))}
+${columnsOf(shippedConfigs("pretrain").map(({ path }) => [path]))}
 
 Later ones win: defaults, configuration file, --set, other flags.
 Without --config and --out each run of the demo gets a folder of its own: runs/demo, runs/demo-2, ...

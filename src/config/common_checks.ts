@@ -112,10 +112,11 @@ export function checkStatistics(
   }
 }
 
-/** What the learning rate over training follows from; without `accumulate` each batch is a step. */
-export type ScheduleConfig =
-  & Pick<OptimConfig, "batchSize" | "epochs" | "warmupEpochs" | "blr" | "lr" | "minLr">
-  & { readonly accumulate?: number };
+/** What the learning rate over training follows from. */
+export type ScheduleConfig = Pick<
+  OptimConfig,
+  "batchSize" | "accumulate" | "epochs" | "warmupEpochs" | "blr" | "lr" | "minLr"
+>;
 
 /**
  * Refuses a warm-up longer than the training and a last learning rate above the highest.
@@ -130,7 +131,7 @@ export function checkSchedule(optim: ScheduleConfig, settings: Settings): void {
       `must not be more than optim.epochs ${optim.epochs} (${settings.source(optimFields.epochs)})`,
     );
   }
-  const peak = optim.lr ?? optim.blr * optim.batchSize * (optim.accumulate ?? 1) / 256;
+  const peak = optim.lr ?? optim.blr * optim.batchSize * optim.accumulate / 256;
   if (optim.minLr > peak) {
     throw settings.conflict(
       optimFields.minLr,

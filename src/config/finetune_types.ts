@@ -129,10 +129,15 @@ export interface FinetuneConfig {
   readonly run: EvaluatedRunConfig;
 }
 
-/** `optim:` of a linear probe: LARS. */
-export interface LinprobeOptimConfig
-  extends
-    Pick<OptimConfig, "batchSize" | "epochs" | "warmupEpochs" | "blr" | "lr" | "minLr" | "weightDecay"> {
+/**
+ * `optim:` of a linear probe: LARS. Batch normalisation takes its statistics from each micro-batch, as on each GPU of the
+ * official code.
+ */
+export interface LinprobeOptimConfig extends
+  Pick<
+    OptimConfig,
+    "batchSize" | "accumulate" | "epochs" | "warmupEpochs" | "blr" | "lr" | "minLr" | "weightDecay"
+  > {
   /** Momentum of LARS. */
   readonly momentum: number;
 }

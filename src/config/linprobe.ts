@@ -52,7 +52,7 @@ export function linprobeCheckpoint(layers: readonly ConfigLayer[]): string | nul
 
 /**
  * The configuration that the layers come to, each over the one before, all over what the checkpoint says of its encoder,
- * and that over the defaults: the paper's linear probe (table 10), but for its batches of 16384.
+ * and that over the defaults: the paper's linear probe (table 10), but for its batches of 32 x 512.
  *
  * @param options what the checkpoint named by `from` says
  * @throws {InputError} naming the key, its value, its origin and what is allowed; also where sizes contradict the

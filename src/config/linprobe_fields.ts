@@ -26,14 +26,15 @@ export const linprobeAugmentSection = optionalSection(
   "what is done to an image each time it is drawn; none computes features once, as for validation",
 );
 
-const { batchSize, epochs, warmupEpochs, blr, lr, minLr, weightDecay } = optimFields;
+const { batchSize, accumulate, epochs, warmupEpochs, blr, lr, minLr, weightDecay } = optimFields;
 
 /** `optim:` */
 export const linprobeOptimFields = {
-  batchSize: { ...withDefault(batchSize, 1024), help: "images of a step" },
+  batchSize: { ...withDefault(batchSize, 512), help: "images computed and normalised at once" },
+  accumulate,
   epochs: withDefault(epochs, 90),
   warmupEpochs: withDerivedDefault(warmupEpochs, "a ninth of epochs, at most 10"),
-  blr: { ...withDefault(blr, 0.1), help: "base learning rate; lr = blr x batch_size / 256" },
+  blr: withDefault(blr, 0.1),
   lr,
   minLr,
   weightDecay: { ...withDefault(weightDecay, 0), help: "weight decay of LARS" },

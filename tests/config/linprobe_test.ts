@@ -44,7 +44,8 @@ Deno.test("resolveLinprobeConfig() has the paper's recipe, with smaller batches"
       std: [0.229, 0.224, 0.225],
     },
     optim: {
-      batchSize: 1024,
+      batchSize: 512,
+      accumulate: 1,
       epochs: 90,
       warmupEpochs: 10,
       blr: 0.1,
@@ -104,7 +105,7 @@ Deno.test("resolveLinprobeConfig() starts from what the checkpoint says and refu
 Deno.test("resolveLinprobeConfig() checks what pre-training checks, and knows its own keys only", () => {
   assertStringIncludes(refusal("model.image_size=100"), "must be a whole number of patches");
   assertStringIncludes(refusal("optim={lr: 1, min_lr: 2}"), "must not be more than the peak learning rate 1");
-  for (const key of ["optim.accumulate", "optim.betas", "run.remat", "mix.mixup", "model.drop_path"]) {
+  for (const key of ["optim.ema", "optim.betas", "run.remat", "mix.mixup", "model.drop_path"]) {
     assertStringIncludes(refusal(`${key}=1`), `Unknown key "${key}"`);
   }
   assertStringIncludes(refusal("optim.momentun=1"), 'did you mean "optim.momentum"?');
