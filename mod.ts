@@ -93,7 +93,7 @@ export type { PretrainEvent, StartEvent, StepEvent } from "./src/train/events.ts
 export type { MetricsRecord } from "./src/report/metrics.ts";
 export { resolvePretrainConfig, toYaml } from "./src/config/pretrain.ts";
 export { type ConfigLayer, parseSet, parseYamlLayer } from "./src/config/layers.ts";
-export { readConfigLayer, type ShippedConfig, shippedConfigs } from "./src/config/shipped.ts";
+export { type ConfigJob, readConfigLayer, type ShippedConfig, shippedConfigs } from "./src/config/shipped.ts";
 export { type Preset, presets } from "./src/config/presets.ts";
 export type {
   AugmentConfig,
@@ -108,6 +108,36 @@ export type {
   TargetConfig,
   TransformerConfig,
 } from "./src/config/types.ts";
+export {
+  finetuneCheckpoint,
+  finetuneKeys,
+  finetuneYaml,
+  resolveFinetuneConfig,
+} from "./src/config/finetune.ts";
+export {
+  linprobeCheckpoint,
+  linprobeKeys,
+  linprobeYaml,
+  resolveLinprobeConfig,
+} from "./src/config/linprobe.ts";
+export type { ConfigKey } from "./src/config/settings.ts";
+export type {
+  ClassifierModelConfig,
+  ColorJitterConfig,
+  EncoderOfCheckpoint,
+  ErasingConfig,
+  EvaluatedRunConfig,
+  FinetuneAugmentConfig,
+  FinetuneConfig,
+  FinetuneModelConfig,
+  FinetuneOptimConfig,
+  LabelledDataConfig,
+  LinprobeConfig,
+  LinprobeOptimConfig,
+  MixConfig,
+  OperationInterpolation,
+  RandAugmentConfig,
+} from "./src/config/finetune_types.ts";
 
 // Images
 export { type ImageSource, listImages, pathOfSample } from "./src/data/source.ts";
