@@ -1,11 +1,19 @@
 /** Showing a run's events: a bar that is redrawn on a terminal, plain lines elsewhere. */
 
-import type { EvaluationEvent, FinetuneEvent, StartEvent, StepEvent } from "../train/events.ts";
+import type {
+  EvaluationEvent,
+  LinprobeEvent,
+  ProgressEvent,
+  StartEvent,
+  StepEvent,
+} from "../train/events.ts";
 import { accuracy, count, duration, loss, percent, plural, rate } from "./format.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
 
 /** Least time between two drawings of the bar, in milliseconds. */
 const REDRAW_AFTER = 100;
+/** Least time between two lines on the progress of longer work where nothing can be redrawn, in milliseconds. */
+const TELL_AFTER = 10_000;
 const LONGEST_BAR = 30;
 const SHORTEST_BAR = 10;
 
@@ -15,6 +23,7 @@ export class Progress {
   readonly #quiet: boolean;
   readonly #now: () => number;
   #lastDrawn = -Infinity;
+  #lastTold: number | undefined;
   #lastStep: StepEvent | undefined;
   #loggedStep: number | undefined;
 
@@ -26,7 +35,7 @@ export class Progress {
   }
 
   /** Shows one event. */
-  show(event: FinetuneEvent): void {
+  show(event: LinprobeEvent): void {
     if (event.kind === "warning") return this.#terminal.printError(`Warning: ${printable(event.message)}`);
     if (this.#quiet) return;
     switch (event.kind) {
@@ -44,6 +53,8 @@ export class Progress {
         return;
       case "step":
         return this.#showStep(event);
+      case "progress":
+        return this.#showShare(event);
     }
   }
 
@@ -52,6 +63,23 @@ export class Progress {
     if (this.#quiet || !this.#terminal.interactive || this.#lastStep === undefined) return;
     this.#terminal.print(barLine(this.#lastStep, this.#terminal.columns(), this.#terminal.color));
     this.#lastStep = undefined;
+  }
+
+  #showShare({ what, share }: ProgressEvent): void {
+    const now = this.#now();
+    const line = `${printable(what)}: ${percent(share)}`;
+    if (this.#terminal.interactive) {
+      if (share === 1) this.#terminal.showStatus("");
+      else if (now - this.#lastDrawn >= REDRAW_AFTER) {
+        this.#lastDrawn = now;
+        this.#terminal.showStatus(line.slice(0, this.#terminal.columns() - 1));
+      }
+      return;
+    }
+    this.#lastTold ??= now; // quick work needs no line
+    if (now - this.#lastTold < TELL_AFTER) return;
+    this.#lastTold = now;
+    this.#terminal.print(line);
   }
 
   #showStep(event: StepEvent): void {

@@ -72,3 +72,19 @@ export interface EvaluationEvent extends EvaluationSummary {
 
 /** Everything that a run with evaluations reports. */
 export type FinetuneEvent = PretrainEvent | EvaluationEvent;
+
+/** Part of a longer work besides training is done. */
+export interface ProgressEvent {
+  /** Tells the events apart. */
+  readonly kind: "progress";
+  /** What is being worked at, to stand before a share: "features of the training images". */
+  readonly what: string;
+  /** What is done of it, 0 to 1. */
+  readonly share: number;
+}
+
+/** Everything that work with a frozen encoder reports. */
+export type FrozenEvent = ProgressEvent | { readonly kind: "notice" | "warning"; readonly message: string };
+
+/** Everything that a linear probe reports. */
+export type LinprobeEvent = FinetuneEvent | ProgressEvent;

@@ -119,3 +119,18 @@ Deno.test("barLine() has colour only when it is welcome", () => {
 Deno.test("plainLine() shows a dash before the first loss is known", () => {
   assertMatch(plainLine(step(1)), /^step 1\/120, loss -, /);
 });
+
+Deno.test("Progress shows the share of longer work as a status, or every ten seconds as a line", () => {
+  for (const interactive of [true, false]) {
+    const terminal = new RecordingTerminal(interactive);
+    let now = 0;
+    const progress = new Progress(terminal, false, () => now);
+    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+      progress.show({ kind: "progress", what: "features", share });
+      now += 5000;
+    }
+    const shown = ["features: 0 %", "features: 25 %", "features: 50 %", "features: 75 %", ""];
+    assertEquals(terminal.statuses, interactive ? shown : []);
+    assertEquals(terminal.output, interactive ? [] : ["features: 50 %", "features: 100 %"]);
+  }
+});
