@@ -40,6 +40,10 @@ export interface CurveOptions {
   readonly xLabel?: string;
   /** Above the y axis. */
   readonly yLabel?: string;
+  /** Values that the x axis reaches at least. */
+  readonly xReach?: readonly number[];
+  /** Values that the y axis reaches at least. */
+  readonly yReach?: readonly number[];
   /** Width in pixels, 960 by default; at least 240. */
   readonly width?: number;
   /** Height in pixels, 540 by default; at least 180. */
@@ -73,12 +77,15 @@ function rangeOf(values: Iterable<number>): [number, number] {
 
 function frameOf(
   series: readonly Series[],
-  { title, yLabel, width = 960, height = 540 }: CurveOptions,
+  { title, yLabel, xReach = [], yReach = [], width = 960, height = 540 }: CurveOptions,
 ): Frame {
   const points = series.flatMap((line) => line.points.filter(isDrawable));
-  const xRange = rangeOf(points.map(([x]) => x));
+  const xRange = rangeOf([...points.map(([x]) => x), ...xReach]);
   const xTicks = niceTicks(...xRange, Math.max(2, Math.floor(width / 120)), true);
-  const yTicks = niceTicks(...rangeOf(points.map(([, y]) => y)), Math.max(2, Math.floor(height / 80)));
+  const yTicks = niceTicks(
+    ...rangeOf([...points.map(([, y]) => y), ...yReach]),
+    Math.max(2, Math.floor(height / 80)),
+  );
   const labelWidth = Math.max(...yTicks.labels.map((label) => measureText(label, TEXT.size)));
   const top = MARGIN + (title ? 36 : 0) + (yLabel ? 28 : 8);
   return {

@@ -1,7 +1,7 @@
 /** The fine-tuning job: labelled images and an encoder in, a classifier out. */
 import { finetuneCheckpoint, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
-import type { ConfigLayer } from "../config/layers.ts";
+import { type ConfigLayer, isMapping } from "../config/layers.ts";
 import { type LabelledImages, listLabelledImages } from "../data/labelled.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import { InputError } from "../util/errors.ts";
@@ -50,8 +50,17 @@ export interface PreparedFinetuning {
  */
 export async function prepareFinetuning(layers: readonly ConfigLayer[]): Promise<PreparedFinetuning> {
   const from = finetuneCheckpoint(layers);
-  const source = from === null ? null : await readEncoderSource(from);
+  const source = from === null ? null : await readEncoderSource(from, { heads: headsIn(layers) });
   return { config: resolveFinetuneConfig(layers, source ? { encoder: source.encoder } : {}), source };
+}
+
+/** `model.encoder.heads` where a layer says it: a file of tensors alone does not. */
+function headsIn(layers: readonly ConfigLayer[]): number | undefined {
+  const heads = layers.map(({ values }) => {
+    const model = isMapping(values) && isMapping(values.model) ? values.model : {};
+    return isMapping(model.encoder) ? model.encoder.heads : undefined;
+  }).findLast((given) => given !== undefined);
+  return typeof heads === "number" ? heads : undefined;
 }
 
 /**
@@ -120,7 +129,10 @@ async function listImagesOf(
   onEvent({ kind: "notice", message });
   const stray = train.unlabelled + (data.split === null ? validation.unlabelled : 0);
   if (stray > 0) {
-    onEvent({ kind: "warning", message: `${stray} images lie in no class's folder and are left out` });
+    const message = stray === 1
+      ? "1 image lies in no class's folder and is left out"
+      : `${stray} images lie in no class's folder and are left out`;
+    onEvent({ kind: "warning", message });
   }
   return images;
 }
@@ -135,7 +147,9 @@ async function createModel(
 ): Promise<FinetunedModel> {
   if (resumed) checkResumed(resumed, classes);
   const notice = (message: string) => onEvent?.({ kind: "notice", message });
-  const encoder = resumed || config.from === null ? null : source ?? await readEncoderSource(config.from);
+  const encoder = resumed || config.from === null
+    ? null
+    : source ?? await readEncoderSource(config.from, { heads: config.model.encoder.heads });
   if (encoder) notice(encoder.description);
   const made = createFinetuned(config, classes.length, encoder, cleanup, (load) => {
     describeLoad(load, [

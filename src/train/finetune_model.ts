@@ -43,7 +43,7 @@ export function createFinetuned(
   cleanup: AsyncDisposableStack,
   onLoad: (load: EncoderLoad) => void = () => {},
 ): FinetunedModel {
-  const { optim, run } = config;
+  const { optim } = config;
   const model = createModel(config, classes);
   cleanup.defer(() => model.dispose());
   if (source) onLoad(loadEncoder(model, source, config));

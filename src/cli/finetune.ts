@@ -1,0 +1,148 @@
+/** `mae finetune` */
+
+import { finetuneKeys, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
+import type { FinetuneConfig } from "../config/finetune_types.ts";
+import { readConfigLayer, shippedConfigs } from "../config/shipped.ts";
+import type { FinetuneOptions, FinetuneResult, PreparedFinetuning } from "../train/finetune.ts";
+import { InputError } from "../util/errors.ts";
+import type { Arguments, Command, Flag } from "./command.ts";
+import { accuracy } from "./format.ts";
+import { invocation, shellWord } from "./invocation.ts";
+import { columnsOf, type Terminal } from "./terminal.ts";
+import {
+  endLine,
+  givenLayers,
+  nextWhenStopped,
+  outOf,
+  resultFiles,
+  runFlags,
+  runJob,
+  storedLayers,
+} from "./training.ts";
+
+const flags: readonly Flag[] = [
+  { name: "config", value: "FILE", help: "configuration to start from; the paper's recipe by default" },
+  { name: "set", value: "KEY=VALUE", repeatable: true, help: "set one configuration key" },
+  {
+    name: "from",
+    value: "CHECKPOINT",
+    key: "from",
+    help: "encoder to start from: a run, a checkpoint or a safetensors file; from scratch by default",
+  },
+  {
+    name: "data",
+    value: "DIR",
+    key: "data.train",
+    help: "labelled images: train/ and val/ (or test/) with a folder per class in each",
+  },
+  {
+    name: "split",
+    value: "SHARE",
+    key: "data.split",
+    help: "share of each class's images to validate with, where there is no folder for it: 0.1",
+  },
+  {
+    name: "train-blocks",
+    value: "K",
+    key: "model.train_blocks",
+    help: "train only the last K blocks: 0, 0.5 (the MLP half of the last), 1, 2, ...",
+  },
+  ...runFlags,
+];
+
+/** The training job, as `src/train/finetune.ts` has it. */
+export interface FinetuneJob {
+  /** Resolves a configuration by the checkpoint that it starts from. */
+  readonly prepare: (layers: Parameters<typeof resolveFinetuneConfig>[0]) => Promise<PreparedFinetuning>;
+  /** Trains. */
+  readonly train: (config: FinetuneConfig, options: FinetuneOptions) => Promise<FinetuneResult>;
+}
+
+/** Loads the training job, and with it the GPU backend, only when there is something to train. */
+const trainForReal: FinetuneJob = {
+  prepare: async (layers) => (await import("../train/finetune.ts")).prepareFinetuning(layers),
+  train: async (config, options) => (await import("../train/finetune.ts")).finetune(config, options),
+};
+
+/** `mae finetune` */
+export const finetune: Command = finetuneCommand(trainForReal);
+
+/** The command around a training job. */
+export function finetuneCommand(job: FinetuneJob): Command {
+  return {
+    name: "finetune",
+    summary: "train a classifier from a pre-trained encoder, whole or in part, or from scratch",
+    flags,
+    details,
+    run: (args, terminal) => run(job, args, terminal),
+  };
+}
+
+function details(): string {
+  const keys = finetuneKeys().map((
+    { key, description, default: fallback },
+  ) => [key, `${description} (${fallback})`]);
+  const shipped = shippedConfigs("finetune");
+  const configs = shipped.length === 0
+    ? ""
+    : `Configurations that come with the program:\n${columnsOf(shipped.map(({ path }) => [path]))}\n\n`;
+  return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(keys)}
+
+${configs}Later ones win: defaults, sizes and statistics of the checkpoint, configuration file, --set, other flags.
+Control-C saves a checkpoint and ends the run; --resume --out DIR goes on to the same result.`;
+}
+
+async function run(job: FinetuneJob, args: Arguments, terminal: Terminal): Promise<number> {
+  const { config, source } = await prepare(job, args);
+  return await runJob(
+    {
+      yaml: finetuneYaml(config),
+      train: (options) => job.train(config, { ...options, source }),
+      summary: (result) => summary(config, result),
+    },
+    args,
+    terminal,
+  );
+}
+
+/** Configuration file, or that of the run to resume, which needs no look at where it started from; then the flags. */
+async function prepare(
+  job: FinetuneJob,
+  args: Arguments,
+): Promise<{ config: FinetuneConfig; source?: PreparedFinetuning["source"] }> {
+  const given = givenLayers(args, flags);
+  const file = args.value("config");
+  if (args.has("resume") && file === undefined) {
+    const out = outOf(given);
+    if (typeof out !== "string") throw new InputError("--resume needs the folder of the run: --out DIR");
+    return { config: resolveFinetuneConfig([...await storedLayers(out), ...given]) };
+  }
+  return await job.prepare([
+    ...file === undefined ? [] : [await readConfigLayer(file, "finetune")],
+    ...given,
+  ]);
+}
+
+function summary({ run }: FinetuneConfig, result: FinetuneResult): string {
+  const { best, bestCheckpoint, evaluation, interrupted } = result;
+  const facts = evaluation === null ? [] : [
+    `top-1 ${accuracy(evaluation.top1)}` +
+    (best && best.step !== evaluation.step ? ` (best ${accuracy(best.top1)} at step ${best.step})` : ""),
+  ];
+  const first = bestCheckpoint === null ? [] : [["best", bestCheckpoint]];
+  return `${endLine(result, facts)}
+
+${resultFiles(result, first)}
+
+${interrupted ? nextWhenStopped("finetune", run.out) : nextWhenDone(result)}`;
+}
+
+function nextWhenDone({ bestCheckpoint, checkpoint }: FinetuneResult): string {
+  const path = shellWord(bestCheckpoint ?? checkpoint);
+  return `Next\n${
+    columnsOf([
+      ["see where it errs", invocation(`evaluate ${path} --out DIR`)],
+      ["classify images", invocation(`predict IMAGE... --from ${path}`)],
+    ])
+  }`;
+}

@@ -1,0 +1,77 @@
+/** `mae predict` */
+
+import type { ImageSource } from "../data/source.ts";
+import { InputError } from "../util/errors.ts";
+import { pathExists } from "../util/files.ts";
+import type { Prediction } from "../train/trained_classifier.ts";
+import type { Arguments, Command } from "./command.ts";
+import { backendOf, countOf } from "./values.ts";
+import { columnsOf, printable, type Terminal } from "./terminal.ts";
+
+/** `mae predict` */
+export const predict: Command = {
+  name: "predict",
+  summary: "name the most probable classes of images",
+  argument: { name: "IMAGE", help: "an image file or a folder of images", repeatable: true },
+  flags: [
+    {
+      name: "from",
+      value: "CHECKPOINT",
+      help: "a run of mae finetune, of which the best checkpoint is taken, or a checkpoint; required",
+    },
+    { name: "top", value: "K", help: "classes named for each image; 5 by default" },
+    { name: "json", help: "print one JSON object a line in place of text" },
+    { name: "batch-size", value: "N", help: "images computed at once; 16 by default" },
+    { name: "backend", value: "NAME", help: "auto, webgpu or cpu" },
+  ],
+  run,
+};
+
+async function run(args: Arguments, terminal: Terminal): Promise<number> {
+  const from = args.value("from");
+  if (from === undefined) throw new InputError("mae predict needs a classifier: --from CHECKPOINT");
+  const top = countOf(args, "top") ?? 5;
+  const wanted = countOf(args, "batch-size") ?? 16;
+  const backend = backendOf(args);
+  const source = await listAll(args.all);
+  const { readClassifier, TrainedClassifier } = await import("../train/trained_classifier.ts");
+  const stored = await readClassifier(from);
+  const { openRuntime } = await import("../gpu/runtime.ts");
+  await openRuntime({ backend });
+  const classifier = TrainedClassifier.open(stored);
+  let broken = 0;
+  const predictions = classifier.predict(source, {
+    top,
+    batchSize: Math.min(wanted, source.paths.length),
+    workers: source.paths.length > 4 ? "auto" : 0, // threads start slowly
+    onBroken: ({ path, reason }) => {
+      broken++;
+      terminal.printError(`Skipping ${printable(path)}: ${reason}`);
+    },
+  });
+  const show = args.has("json") ? (one: Prediction) => JSON.stringify(one) : textOf;
+  for await (const prediction of predictions) terminal.print(show(prediction));
+  classifier.dispose();
+  return broken > 0 ? 1 : 0;
+}
+
+/** Files and folders as one list. */
+async function listAll(paths: readonly string[]): Promise<ImageSource> {
+  const { listImages, pathOfSample } = await import("../data/source.ts");
+  const all: string[] = [];
+  for (const path of paths) {
+    if (!await pathExists(path)) throw new InputError(`There is no image or folder "${path}"`);
+    const source = await listImages(path);
+    all.push(...Array.from(source.paths, (_, i) => pathOfSample(source, i)));
+  }
+  return { root: "", paths: all, others: 0 };
+}
+
+/** The image, and beneath it a line for each class: "  91.23 %  cat". */
+function textOf({ path, classes }: Prediction): string {
+  const rows = classes.map(({ name, probability }) => [
+    `${(100 * probability).toFixed(2).padStart(6)} %`,
+    printable(name),
+  ]);
+  return `${printable(path)}\n${columnsOf(rows)}`;
+}
