@@ -5,13 +5,18 @@ import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
 import { bench } from "./bench.ts";
 import { type Command, parseArguments } from "./command.ts";
 import { doctor } from "./doctor.ts";
+import { embed } from "./embed.ts";
+import { evaluate } from "./evaluate.ts";
+import { finetune } from "./finetune.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { inspect } from "./inspect.ts";
+import { knn } from "./knn.ts";
+import { predict } from "./predict.ts";
 import { pretrain } from "./pretrain.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 
 /** Every command, in the order of help. */
-export const commands: readonly Command[] = [pretrain, inspect, bench, doctor];
+export const commands: readonly Command[] = [pretrain, finetune, evaluate, predict, knn, embed, inspect, bench, doctor];
 
 /**
  * Runs the program with its command-line arguments.

@@ -172,16 +172,19 @@ function describe(
   stored: TrainState | null,
 ): string {
   const by = (size: Size) => size[0] === size[1] ? String(size[0]) : `${size[0]}x${size[1]}`;
-  const steps = stored === null ? "" : ` after ${stored.step} steps of ${jobWords[stored.job]}`;
+  const steps = stored === null ? "" : ` after ${counted(stored.step, "step")} of ${jobWords[stored.job]}`;
   return `Encoder of ${file}${steps}: ${encoderWords(encoderName, encoder)}, ` +
     `patches of ${by(patchSize)} pixels${imageSize ? `, images of ${by(imageSize)}` : ""}`;
 }
 
 /** "vit_tiny, 12 blocks, 192 wide, 3 heads" */
 export function encoderWords(name: string, { depth, width, heads }: TransformerConfig): string {
-  const count = (many: number, what: string) => `${many} ${what}${many === 1 ? "" : "s"}`;
-  const words = [count(depth, "block"), `${width} wide`, count(heads, "head")];
+  const words = [counted(depth, "block"), `${width} wide`, counted(heads, "head")];
   return [...(name === "custom" ? [] : [name]), ...words].join(", ");
+}
+
+function counted(many: number, what: string): string {
+  return `${many} ${what}${many === 1 ? "" : "s"}`;
 }
 
 const jobWords: Readonly<Record<TrainState["job"], string>> = {
