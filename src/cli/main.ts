@@ -16,7 +16,17 @@ import { pretrain } from "./pretrain.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 
 /** Every command, in the order of help. */
-export const commands: readonly Command[] = [pretrain, finetune, evaluate, predict, knn, embed, inspect, bench, doctor];
+export const commands: readonly Command[] = [
+  pretrain,
+  finetune,
+  evaluate,
+  predict,
+  knn,
+  embed,
+  inspect,
+  bench,
+  doctor,
+];
 
 /**
  * Runs the program with its command-line arguments.
