@@ -154,13 +154,15 @@ export async function evaluateClassifier(
 }
 
 /** Sums over images. */
-class Tally {
+export class Tally {
+  /** Images counted. */
   images = 0;
   #first = 0;
   #amongFive = 0;
   #loss = 0;
   readonly #confusion: Uint32Array;
 
+  /** Starts at none. */
   constructor(private readonly classes: number) {
     this.#confusion = new Uint32Array(classes * classes);
   }
@@ -182,6 +184,7 @@ class Tally {
     if (better < 5) this.#amongFive++;
   }
 
+  /** What they come to. */
   result(): Omit<Evaluation, "broken"> {
     const { images } = this;
     return {

@@ -2,9 +2,8 @@
 import { finetuneCheckpoint, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
 import { type ConfigLayer, isMapping } from "../config/layers.ts";
-import { type LabelledImages, listLabelledImages } from "../data/labelled.ts";
+import type { LabelledImages } from "../data/labelled.ts";
 import { setTuning } from "../gpu/tuner.ts";
-import { InputError } from "../util/errors.ts";
 import { bestPath } from "./best_checkpoint.ts";
 import type { EvaluationSummary, FoundCheckpoint } from "./checkpoint.ts";
 import { drawCurveFigure } from "./curve_figure.ts";
@@ -13,6 +12,7 @@ import type { FinetuneEvent } from "./events.ts";
 import { FinetuneWork, tuneFinetuning } from "./finetune_job.ts";
 import { createFinetuned, describeLoad, type FinetunedModel } from "./finetune_model.ts";
 import { checkRunKernels } from "./kernel_check.ts";
+import { checkResumed, listImagesOf } from "./labelled_run.ts";
 import { openRun, type RunOptions, type RunResult } from "./open_run.ts";
 import { TrainingJob } from "./training_job.ts";
 
@@ -118,25 +118,6 @@ export async function finetune(
   };
 }
 
-async function listImagesOf(
-  { data, run }: FinetuneConfig,
-  onEvent: (event: FinetuneEvent) => void,
-): Promise<LabelledImages> {
-  const images = await listLabelledImages(data.train, { fraction: data.split ?? undefined, seed: run.seed });
-  const { classes, train, validation } = images;
-  const message = `${classes.length} classes, ${train.paths.length} images to train and ` +
-    `${validation.paths.length} to validate with`;
-  onEvent({ kind: "notice", message });
-  const stray = train.unlabelled + (data.split === null ? validation.unlabelled : 0);
-  if (stray > 0) {
-    const message = stray === 1
-      ? "1 image lies in no class's folder and is left out"
-      : `${stray} images lie in no class's folder and are left out`;
-    onEvent({ kind: "warning", message });
-  }
-  return images;
-}
-
 /** The classifier with the encoder's weights, or with those it began with where a checkpoint is about to be restored. */
 async function createModel(
   config: FinetuneConfig,
@@ -145,7 +126,7 @@ async function createModel(
   { source, onEvent }: FinetuneOptions,
   cleanup: AsyncDisposableStack,
 ): Promise<FinetunedModel> {
-  if (resumed) checkResumed(resumed, classes);
+  if (resumed) checkResumed(resumed, "finetune", classes);
   const notice = (message: string) => onEvent?.({ kind: "notice", message });
   const encoder = resumed || config.from === null
     ? null
@@ -172,24 +153,4 @@ function trainedPart(blocks: number): string {
   if (blocks === 0) return "the head";
   if (blocks === 0.5) return "the MLP half of the last block, norm and head";
   return `the last ${blocks === 1 ? "block" : `${blocks} blocks`}, norm and head`;
-}
-
-/** Refuses to go on from a run of another kind or with other classes. */
-function checkResumed({ path, state }: FoundCheckpoint, classes: readonly string[]): void {
-  if (state.job !== "finetune") {
-    throw new InputError(
-      `${path} is a checkpoint of ${state.job}; start from it with --from and another --out`,
-    );
-  }
-  const before = state.classifier?.classes ?? [];
-  if (before.join("\0") === classes.join("\0")) return;
-  const differing = [
-    ...classes.filter((name) => !before.includes(name)),
-    ...before.filter((name) => !classes.includes(name)),
-  ];
-  throw new InputError(
-    `The classes of ${path} are not those of the data: it has ${before.length}, the data ${classes.length}` +
-      (differing.length > 0 ? `, and "${differing[0]}" is in one of them only` : ", in another order") +
-      "; start a new run with another --out",
-  );
 }

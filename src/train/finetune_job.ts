@@ -13,6 +13,7 @@ import type { ClassifierInfo } from "./classifier_info.ts";
 import { evaluateClassifier } from "./evaluate.ts";
 import type { FinetuneEvent } from "./events.ts";
 import type { FinetunedModel } from "./finetune_model.ts";
+import { classifierInfo, EvaluationRecord } from "./labelled_run.ts";
 import type { JobWork, RunParts } from "./training_job.ts";
 import { tuneRun } from "./tuning.ts";
 
@@ -28,13 +29,6 @@ export interface FinetuneParts extends RunParts, FinetunedModel {
   readonly workerUrl?: string | URL;
 }
 
-/** What a checkpoint says of its classes and images. */
-export function classifierInfo({ model, data }: FinetuneConfig, classes: readonly string[]): ClassifierInfo {
-  const { imageSize, channels, pooling } = model;
-  const { mean, std, cropShare, exif } = data;
-  return { classes, imageSize, channels, mean, std, cropShare, exif, pooling };
-}
-
 /** Fine-tuning's part in a run. */
 export class FinetuneWork implements JobWork {
   /** Which job it is. */
@@ -44,27 +38,25 @@ export class FinetuneWork implements JobWork {
   readonly #parts: FinetuneParts;
   readonly #info: ClassifierInfo;
   readonly #brokenFiles = new Set<string>();
-  #evaluation: EvaluationSummary | null;
-  #best: EvaluationSummary | null;
+  readonly #record: EvaluationRecord;
 
   /** Goes on from what the checkpoint knows of earlier evaluations. */
   constructor(parts: FinetuneParts) {
     const { config, images, loader, resumed } = parts;
     this.#parts = parts;
     this.#info = classifierInfo(config, images.classes);
-    this.#evaluation = resumed?.state.evaluation ?? null;
-    this.#best = resumed?.state.best ?? null;
+    this.#record = new EvaluationRecord(resumed);
     this.evaluateEvery = Math.max(1, Math.round(config.run.evaluateEvery * loader.stepsPerEpoch));
   }
 
   /** The newest evaluation; null before the first. */
   get evaluation(): EvaluationSummary | null {
-    return this.#evaluation;
+    return this.#record.evaluation;
   }
 
   /** The best evaluation so far; null before the first. */
   get best(): EvaluationSummary | null {
-    return this.#best;
+    return this.#record.best;
   }
 
   /** Images to validate with that could not be read in this session. */
@@ -120,16 +112,9 @@ export class FinetuneWork implements JobWork {
   async evaluate(step: number): Promise<{ numbers: Record<string, number | null>; isBest: boolean }> {
     const { ema, onEvent, loader } = this.#parts;
     ema?.exchange();
-    const { images, top1, top5, loss } = await this.#evaluateWeights();
+    const evaluation = await this.#evaluateWeights();
     ema?.exchange();
-    const evaluation = { step, images, top1, top5, loss: Number.isFinite(loss) ? loss : null };
-    const isBest = this.#best === null || isBetter(evaluation, this.#best);
-    this.#evaluation = evaluation;
-    if (isBest) this.#best = evaluation;
-    onEvent({ kind: "evaluation", ...evaluation, epoch: step / loader.stepsPerEpoch, isBest });
-    const numbers: Record<string, number | null> = { val_top1: top1, val_loss: evaluation.loss };
-    if (top5 !== null) numbers.val_top5 = top5;
-    return { numbers, isBest };
+    return this.#record.add(step, step / loader.stepsPerEpoch, evaluation, onEvent);
   }
 
   #evaluateWeights() {
@@ -151,14 +136,8 @@ export class FinetuneWork implements JobWork {
 
   /** What `state.json` says besides. */
   stateBesides(): Partial<TrainState> {
-    return { classifier: this.#info, evaluation: this.#evaluation, best: this.#best };
+    return { classifier: this.#info, evaluation: this.evaluation, best: this.best };
   }
-}
-
-/** More images right, or as many with a lower loss. */
-function isBetter(evaluation: EvaluationSummary, than: EvaluationSummary): boolean {
-  if (evaluation.top1 !== than.top1) return evaluation.top1 > than.top1;
-  return (evaluation.loss ?? Infinity) < (than.loss ?? Infinity);
 }
 
 /** Tunes the kernels of a fine-tuning run, evaluation included. */

@@ -1,5 +1,5 @@
 /** The classifier that is fine-tuned, with what trains it. */
-import type { FinetuneConfig } from "../config/finetune_types.ts";
+import type { ClassifierModelConfig, FinetuneConfig } from "../config/finetune_types.ts";
 import type { Size } from "../config/types.ts";
 import { type Classifier, createClassifier } from "../models/classifier.ts";
 import type { ClassifierConfig } from "../models/classifier_config.ts";
@@ -84,10 +84,15 @@ function createModel(config: FinetuneConfig, classes: number): Classifier {
   }
 }
 
-function loadEncoder(
+/**
+ * Copies a source's encoder into a classifier.
+ * @param config what the run's configuration says of the encoder
+ * @throws {InputError} naming the file and what does not fit
+ */
+export function loadEncoder(
   model: Classifier,
   source: EncoderSource,
-  { model: { encoder } }: FinetuneConfig,
+  { model: { encoder } }: { readonly model: Pick<ClassifierModelConfig, "encoder"> },
 ): EncoderLoad {
   const { heads } = source.encoder.encoder;
   if (heads !== encoder.heads) {

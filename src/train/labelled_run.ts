@@ -1,0 +1,114 @@
+/** What runs on labelled images have in common: their images, what they say of their classes, and their evaluations. */
+import type {
+  ClassifierModelConfig,
+  EvaluatedRunConfig,
+  LabelledDataConfig,
+} from "../config/finetune_types.ts";
+import { type LabelledImages, listLabelledImages } from "../data/labelled.ts";
+import { InputError } from "../util/errors.ts";
+import type { EvaluationSummary, FoundCheckpoint, TrainState } from "./checkpoint.ts";
+import type { ClassifierInfo } from "./classifier_info.ts";
+import type { Evaluation } from "./evaluate.ts";
+import type { EvaluationEvent } from "./events.ts";
+
+/** The images that a run trains and validates with; says how many there are. Throws `InputError` when they cannot work. */
+export async function listImagesOf(
+  { data, run }: {
+    readonly data: Pick<LabelledDataConfig, "train" | "split">;
+    readonly run: Pick<EvaluatedRunConfig, "seed">;
+  },
+  onEvent: (event: { readonly kind: "notice" | "warning"; readonly message: string }) => void,
+): Promise<LabelledImages> {
+  const images = await listLabelledImages(data.train, { fraction: data.split ?? undefined, seed: run.seed });
+  const { classes, train, validation } = images;
+  const message = `${classes.length} classes, ${train.paths.length} images to train and ` +
+    `${validation.paths.length} to validate with`;
+  onEvent({ kind: "notice", message });
+  const stray = train.unlabelled + (data.split === null ? validation.unlabelled : 0);
+  if (stray > 0) {
+    const message = stray === 1
+      ? "1 image lies in no class's folder and is left out"
+      : `${stray} images lie in no class's folder and are left out`;
+    onEvent({ kind: "warning", message });
+  }
+  return images;
+}
+
+/** Refuses to go on from a run of another kind or with other classes. */
+export function checkResumed(
+  { path, state }: FoundCheckpoint,
+  job: TrainState["job"],
+  classes: readonly string[],
+): void {
+  if (state.job !== job) {
+    throw new InputError(
+      `${path} is a checkpoint of ${state.job}; start from it with --from and another --out`,
+    );
+  }
+  const before = state.classifier?.classes ?? [];
+  if (before.join("\0") === classes.join("\0")) return;
+  const differing = [
+    ...classes.filter((name) => !before.includes(name)),
+    ...before.filter((name) => !classes.includes(name)),
+  ];
+  throw new InputError(
+    `The classes of ${path} are not those of the data: it has ${before.length}, the data ${classes.length}` +
+      (differing.length > 0 ? `, and "${differing[0]}" is in one of them only` : ", in another order") +
+      "; start a new run with another --out",
+  );
+}
+
+/** What a checkpoint says of its classes and images. */
+export function classifierInfo(
+  { model, data }: { readonly model: ClassifierModelConfig; readonly data: LabelledDataConfig },
+  classes: readonly string[],
+): ClassifierInfo {
+  const { imageSize, channels, pooling } = model;
+  const { mean, std, cropShare, exif } = data;
+  return { classes, imageSize, channels, mean, std, cropShare, exif, pooling };
+}
+
+/** The evaluations of a run: the newest, and the best so far. */
+export class EvaluationRecord {
+  #evaluation: EvaluationSummary | null;
+  #best: EvaluationSummary | null;
+
+  /** Goes on from what the checkpoint knows of earlier ones. */
+  constructor(resumed: FoundCheckpoint | null) {
+    this.#evaluation = resumed?.state.evaluation ?? null;
+    this.#best = resumed?.state.best ?? null;
+  }
+
+  /** The newest evaluation; null before the first. */
+  get evaluation(): EvaluationSummary | null {
+    return this.#evaluation;
+  }
+
+  /** The best evaluation so far; null before the first. */
+  get best(): EvaluationSummary | null {
+    return this.#best;
+  }
+
+  /** Takes in an evaluation, tells of it, and gives what the log needs. */
+  add(
+    step: number,
+    epoch: number,
+    { images, top1, top5, loss }: Pick<Evaluation, "images" | "top1" | "top5" | "loss">,
+    onEvent: (event: EvaluationEvent) => void,
+  ): { numbers: Record<string, number | null>; isBest: boolean } {
+    const evaluation = { step, images, top1, top5, loss: Number.isFinite(loss) ? loss : null };
+    const isBest = this.#best === null || isBetter(evaluation, this.#best);
+    this.#evaluation = evaluation;
+    if (isBest) this.#best = evaluation;
+    onEvent({ kind: "evaluation", ...evaluation, epoch, isBest });
+    const numbers: Record<string, number | null> = { val_top1: top1, val_loss: evaluation.loss };
+    if (top5 !== null) numbers.val_top5 = top5;
+    return { numbers, isBest };
+  }
+}
+
+/** More images right, or as many with a lower loss. */
+function isBetter(evaluation: EvaluationSummary, than: EvaluationSummary): boolean {
+  if (evaluation.top1 !== than.top1) return evaluation.top1 > than.top1;
+  return (evaluation.loss ?? Infinity) < (than.loss ?? Infinity);
+}
