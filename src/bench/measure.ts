@@ -87,8 +87,8 @@ const shortestProfile = 1000; // ms
 export interface ProfiledSteps {
   /** Steps of each kind. */
   readonly steps: number;
-  /** Milliseconds of the steps as they are. */
-  readonly plain: number;
+  /** Milliseconds of the steps as they are, before the others and after them. */
+  readonly plain: readonly [before: number, after: number];
   /** Milliseconds of those with every dispatch timed. */
   readonly profiled: number;
   /** Their dispatches. */
@@ -125,7 +125,7 @@ async function splitOf(
     const start = performance.now();
     const { times, end } = await dispatchTimes(runtime, period, group);
     const after = await timePlain();
-    found.push({ steps, plain: (before + after) / 2, profiled: end - start, times });
+    found.push({ steps, plain: [before, after], profiled: end - start, times });
     before = after;
   }
   found.sort((a, b) => inKernels(a) - inKernels(b));
@@ -134,7 +134,11 @@ async function splitOf(
 
 /** Share of the plain steps' time that their kernels take, by the times of the others. */
 function inKernels({ plain, times }: ProfiledSteps): number {
-  return times.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / plain;
+  return times.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / mean(plain);
+}
+
+function mean([a, b]: readonly [number, number]): number {
+  return (a + b) / 2;
 }
 
 /**
@@ -142,21 +146,25 @@ function inKernels({ plain, times }: ProfiledSteps): number {
  * adapter can make steps a third longer), but hardly makes the dispatch itself longer. So shares are of the steps as they
  * are, and what their kernels do not account for lies outside: recording and uploads that the device waits for, starting
  * kernels, and the wait at the end of a group. It is below zero where kernels overlap that are timed one after the other,
- * or by noise.
+ * or by noise, of which `spread` tells how much there was.
  */
-export function splitReport({ steps, plain, profiled, times }: ProfiledSteps): SplitReport {
+export function splitReport(found: ProfiledSteps): SplitReport {
+  const { steps, profiled, times } = found;
+  const [before, after] = found.plain;
+  const plain = mean(found.plain);
   const kernels = groupTimes(times).map(({ name, dispatches, milliseconds }) => ({
     name,
     dispatches: dispatches / steps,
     milliseconds: milliseconds / steps,
     share: milliseconds / plain,
   }));
-  const share = 1 - inKernels({ steps, plain, profiled, times });
+  const share = 1 - inKernels(found);
   return {
     millisecondsPerStep: plain / steps,
     profiledMillisecondsPerStep: profiled / steps,
     kernels,
     outside: { milliseconds: share * plain / steps, share },
+    spread: Math.abs(before - after) / plain,
   };
 }
 

@@ -102,7 +102,7 @@ export function peerPrograms(seconds: number): PeerProgram[] {
  * ended after half as much again.
  */
 export function peerLimit(seconds: number): number {
-  return Math.max(60, 12 * seconds);
+  return Math.max(40, 8 * seconds);
 }
 
 /** The rivals in one run of the benchmark. The same step is measured once, whatever ours does besides. */
@@ -138,7 +138,7 @@ export class Rivals {
     return found.map((report) => withRatio(report, ours));
   }
 
-  /** What has given nothing once is not tried on anything as large. */
+  /** What did not get beyond one step is not tried on anything as large. */
   async #measureOne(
     program: PeerProgram,
     config: BenchConfig,
@@ -147,8 +147,8 @@ export class Rivals {
     const operations = stepOperations({ ...config, batch: 1 });
     const before = this.#givenUp.get(program);
     if (before && operations >= before.operations) return [nothing(program.peer, before.note, program.args)];
-    const reports = await measurePeer(program, shape, 1.5 * peerLimit(this.#seconds));
-    if (shape !== null && reports.every(({ imagesPerSecond }) => imagesPerSecond === null)) {
+    const { reports, stuck } = await measurePeer(program, shape, 1.5 * peerLimit(this.#seconds));
+    if (stuck) {
       const [{ note }] = reports;
       this.#givenUp.set(program, { operations, note: `not tried: for ${config.name}, ${note}` });
     }
@@ -169,17 +169,29 @@ async function peerFile(name: string): Promise<string | null> {
   return await pathExists(path).catch(() => false) ? path : null;
 }
 
-/** The results of one rival, the last one of each variant, without ratios. It is ended after `limit` seconds. */
+/** What came of a rival. */
+export interface PeerOutcome {
+  /** The last result of each variant, without ratios, or why there is none. */
+  readonly reports: PeerReport[];
+  /** Whether it tried and got no further than its first step. */
+  readonly stuck: boolean;
+}
+
+/** Runs one rival, and ends it after `limit` seconds. */
 export async function measurePeer(
   { peer, command, flags, file, args }: PeerProgram,
   shape: PeerShape | null,
   limit: number,
-): Promise<PeerReport[]> {
+): Promise<PeerOutcome> {
   if (shape === null) {
-    return [nothing(peer, "does square images with the target normalised and an MLP ratio of 4", args)];
+    const note = "does square images with the target normalised and an MLP ratio of 4";
+    return { reports: [nothing(peer, note, args)], stuck: false };
   }
   const path = await peerFile(file);
-  if (path === null) return [nothing(peer, `benches/peers/${file} is not there: run from the sources`, args)];
+  if (path === null) {
+    const note = `benches/peers/${file} is not there: run from the sources`;
+    return { reports: [nothing(peer, note, args)], stuck: true };
+  }
   const { lines, failure } = await runProgram(
     command,
     [...flags, path, JSON.stringify(shape), ...args],
@@ -195,7 +207,10 @@ export async function measurePeer(
     ].filter(Boolean).join("; ");
     return { peer, variant, imagesPerSecond, batch, ratio: null, note };
   });
-  return results.length > 0 ? results : [nothing(peer, failure ?? "printed no result", args)];
+  return {
+    reports: results.length > 0 ? results : [nothing(peer, failure ?? "printed no result", args)],
+    stuck: [...latest.values()].every(({ first }) => first === true),
+  };
 }
 
 /** A line that a rival prints. */

@@ -109,6 +109,8 @@ export interface SplitReport {
   readonly kernels: readonly (KernelGroup & { readonly share: number })[];
   /** The rest of `millisecondsPerStep`: recording, uploads, waiting; below zero where kernels overlap, or by noise. */
   readonly outside: { readonly milliseconds: number; readonly share: number };
+  /** How much equal steps just before and after those differed, as a share of `millisecondsPerStep`. */
+  readonly spread: number;
 }
 
 /** One kernel at one size. */

@@ -75,7 +75,7 @@ ${count(parameters)} parameters, ${rate(operations / 1e9)} GFLOP a step: ${rate(
 
 function splitTable(split: SplitReport | null): string {
   if (split === null) return "This device gives no times of single kernels.";
-  const { kernels, outside, millisecondsPerStep, profiledMillisecondsPerStep } = split;
+  const { kernels, outside, spread, millisecondsPerStep, profiledMillisecondsPerStep } = split;
   const small = kernels.filter(({ share }) => share < 0.005);
   const rows = [
     ...kernels.filter(({ share }) => share >= 0.005),
@@ -88,7 +88,16 @@ function splitTable(split: SplitReport | null): string {
       ...rows,
       ["outside kernels", "", fixed(outside.milliseconds), percentage(outside.share)],
     ])
-  }`;
+  }${spread < mostSpread ? "" : `\n${restless(spread)}`}`;
+}
+
+/** Above this the shares of a split are doubtful. */
+const mostSpread = 0.05;
+
+function restless(spread: number): string {
+  return `  Doubtful: equal steps before and after differed by ${
+    percentage(spread)
+  }; another program may be busy.`;
 }
 
 type Group = SplitReport["kernels"][number];

@@ -9,7 +9,7 @@ const times = [
 ];
 
 Deno.test("splitReport() gives groups and the rest per step, as shares of steps that are not profiled", () => {
-  assertEquals(splitReport({ steps: 2, plain: 20, profiled: 30, times }), {
+  assertEquals(splitReport({ steps: 2, plain: [18, 22], profiled: 30, times }), {
     millisecondsPerStep: 10,
     profiledMillisecondsPerStep: 15,
     kernels: [
@@ -17,10 +17,11 @@ Deno.test("splitReport() gives groups and the rest per step, as shares of steps 
       { name: "step control", dispatches: 1, milliseconds: 2, share: 0.2 },
     ],
     outside: { milliseconds: (1 - 16 / 20) * 10, share: 1 - 16 / 20 },
+    spread: 0.2,
   });
 });
 
 Deno.test("splitReport() does not hide that kernels overlap: then less than nothing is outside them", () => {
-  const { outside } = splitReport({ steps: 1, plain: 12.8, profiled: 30, times });
+  const { outside } = splitReport({ steps: 1, plain: [12.8, 12.8], profiled: 30, times });
   assertEquals(outside.share, 1 - 16 / 12.8);
 });

@@ -55,6 +55,7 @@ const config: ConfigReport = {
         { name: "tfjs Add", dispatches: 2, milliseconds: 0.04, share: 0.0001 },
       ],
       outside: { milliseconds: 31.5, share: 0.0606 },
+      spread: 0.012,
     },
   },
   features: {
@@ -138,6 +139,8 @@ Deno.test("mae bench prints tables", async () => {
     step: config.step && { ...config.step, split: null, overF32: undefined },
     kernels: undefined,
   };
+  const { step } = config;
+  const busy = step?.split && { ...step, split: { ...step.split, spread: 0.31 } };
   const software = { ...report.machine.peaks, f16: null, textures: 4.5, buffers: 1.25 };
   await assertSnapshot(
     "cli",
@@ -151,6 +154,7 @@ Deno.test("mae bench prints tables", async () => {
         adapter: { ...adapter, software: true, features: [] },
       }),
       configTables({ ...nothing, peers: undefined, features: undefined, remat: false }),
+      configTables({ ...nothing, peers: undefined, features: undefined, step: busy ?? undefined }),
     ].join("\n\n"),
   );
 });
