@@ -37,6 +37,21 @@
  * console.log(figure);
  * ```
  *
+ * Fine-tuning is its counterpart, and what comes of it classifies images:
+ *
+ * ```ts
+ * import { finetune, listImages, parseSet, prepareFinetuning, readClassifier, TrainedClassifier } from "https://…/mod.ts";
+ *
+ * const { config } = await prepareFinetuning(["from=runs/mine", "data.train=labelled"].map(parseSet));
+ * const { best, bestCheckpoint } = await finetune(config);
+ * console.log(best?.top1, bestCheckpoint);
+ * const classifier = TrainedClassifier.open(await readClassifier(config.run.out)); // the runtime is open by now
+ * const images = await listImages("photos");
+ * for await (const { path, classes } of classifier.predict(images, { top: 3, batchSize: 16, workers: 0 })) {
+ *   console.log(path, classes);
+ * }
+ * ```
+ *
  * Permissions: `--allow-read` for what is read, and for Deno's cache where image files are decoded; `--allow-write` for
  * what is written. Nothing else is needed; see the README for what a few more are good for.
  *
@@ -139,7 +154,50 @@ export type {
   RandAugmentConfig,
 } from "./src/config/finetune_types.ts";
 
+// Fine-tuning, evaluation and prediction
+export {
+  finetune,
+  type FinetuneOptions,
+  type FinetuneResult,
+  type PreparedFinetuning,
+  prepareFinetuning,
+} from "./src/train/finetune.ts";
+export type { RunOptions, RunResult } from "./src/train/open_run.ts";
+export type { EvaluationEvent, FinetuneEvent } from "./src/train/events.ts";
+export type { EvaluationSummary } from "./src/train/checkpoint.ts";
+export {
+  classifyImages,
+  type ClassifyOptions,
+  evaluateClassifier,
+  type Evaluation,
+  type ImagePreparation,
+  type LogitsBatch,
+} from "./src/train/evaluate.ts";
+export {
+  type ClassProbability,
+  type Prediction,
+  readClassifier,
+  type StoredClassifier,
+  TrainedClassifier,
+} from "./src/train/trained_classifier.ts";
+export type { ClassifierInfo } from "./src/train/classifier_info.ts";
+export {
+  type EncoderSource,
+  type EncoderSourceOptions,
+  readEncoderSource,
+} from "./src/train/encoder_source.ts";
+export { type EvaluationImagesOptions, listEvaluationImages } from "./src/train/evaluation_images.ts";
+export { type ClassRow, classTable } from "./src/report/class_table.ts";
+export { type ConfusionText, drawConfusion } from "./src/report/confusion.ts";
+
 // Images
+export {
+  type LabelledImages,
+  type LabelledSource,
+  listLabelledFolder,
+  listLabelledImages,
+  type SplitOptions,
+} from "./src/data/labelled.ts";
 export { type ImageSource, listImages, pathOfSample } from "./src/data/source.ts";
 export { type EvalImages, type EvalOptions, loadEvalImages } from "./src/data/eval_images.ts";
 export {

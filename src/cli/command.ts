@@ -160,7 +160,8 @@ function refuseMissingValues(given: ReadonlyMap<string, readonly string[]>, valu
 
 function refuseArguments({ name, argument }: Command, given: readonly string[]): void {
   if (argument && !argument.optional && given.length === 0) {
-    throw new InputError(`mae ${name} needs a ${argument.name}: ${argument.help}`);
+    const article = /^[AEIOU]/.test(argument.name) ? "an" : "a";
+    throw new InputError(`mae ${name} needs ${article} ${argument.name}: ${argument.help}`);
   }
   const unexpected = argument?.repeatable ? undefined : given[argument ? 1 : 0];
   if (unexpected === undefined) return;

@@ -68,6 +68,13 @@ Deno.test("parseArguments() refuses missing and unwanted values", () => {
   assertEquals(refusal("--quiet", "false"), '--quiet takes no value, not "false"');
 });
 
+Deno.test("parseArguments() takes several arguments where the command does", () => {
+  const several: Command = { ...command, argument: { name: "FILE", help: "a file", repeatable: true } };
+  const given = parseArguments(several, ["a", "--quiet", "b", "3"]);
+  assertEquals([given.argument, given.all], ["a", ["a", "b", "3"]]);
+  assertThrows(() => parseArguments(several, []), InputError, "mae try needs a FILE: a file");
+});
+
 Deno.test("parseArguments() refuses arguments where there is none", () => {
   assertEquals(refusal("stray"), 'Unexpected argument "stray": mae try takes flags only; see mae try --help');
   assertEquals(refusal("--", "--count").startsWith('Unexpected argument "--count"'), true);

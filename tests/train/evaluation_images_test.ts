@@ -1,0 +1,40 @@
+import { listLabelledImages } from "../../src/data/labelled.ts";
+import { listEvaluationImages } from "../../src/train/evaluation_images.ts";
+import { InputError } from "../../src/util/errors.ts";
+import { assertEquals, assertRejects } from "../deps.ts";
+import { inFolder } from "../support/folder.ts";
+import { classes, writeShapes } from "./finetune_support.ts";
+
+Deno.test("listEvaluationImages() finds what fine-tuning validated with", () =>
+  inFolder(async (folder) => {
+    await writeShapes(`${folder}/data/train`, 5);
+    const all = { classes, seed: 4 };
+    await assertRejects(
+      () => listEvaluationImages(`${folder}/data`, all),
+      InputError,
+      'has "train" but none of "val", "validation", "test"; name a folder in it with --split',
+    );
+    const { validation } = await listLabelledImages(`${folder}/data`, { fraction: 0.4, seed: 4 });
+    for (const root of [`${folder}/data`, `${folder}/data/train`]) {
+      const { paths, labels } = await listEvaluationImages(root, { ...all, split: 0.4 });
+      assertEquals({ paths, labels }, { paths: validation.paths, labels: validation.labels });
+    }
+    await writeShapes(`${folder}/data/test`, 1, ["red", "blue"]);
+    const test = await listEvaluationImages(`${folder}/data`, all);
+    assertEquals([[...test.paths], [...test.labels]], [["blue/00.png", "red/00.png"], [0, 2]]);
+    assertEquals(
+      (await listEvaluationImages(`${folder}/data`, { ...all, split: "train" })).labels.length,
+      15,
+    );
+    assertEquals((await listEvaluationImages(`${folder}/data/train`, all)).labels.length, 15);
+  }));
+
+Deno.test("listEvaluationImages() refuses classes that the classifier does not know", () =>
+  inFolder(async (folder) => {
+    await writeShapes(`${folder}/val`, 1, ["blue", "gren"]);
+    await assertRejects(
+      () => listEvaluationImages(folder, { classes, seed: 0 }),
+      InputError,
+      'holds the class "gren", which is none of the 3 that are known; did you mean "green"?',
+    );
+  }));
