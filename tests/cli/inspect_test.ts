@@ -114,3 +114,26 @@ Deno.test("mae inspect prints no control characters of a file", () =>
     // deno-lint-ignore no-control-regex -- control characters are what it looks for
     assertEquals(/[\x00-\x09\x0b-\x1f\x7f]/.test(await inspect(folder, path)), false);
   }));
+
+Deno.test("mae inspect shows a classifier with its classes, its accuracy and its configuration", () =>
+  withFolder(async (folder) => {
+    await writeCheckpoint(folder, 7);
+    const path = `${folder}/state.json`;
+    const state = JSON.parse(await Deno.readTextFile(path));
+    const evaluation = { step: 7, images: 50, top1: 0.5, top5: null, loss: 1.25 };
+    const classifier = { classes: Array.from({ length: 12 }, (_, i) => `class ${i}`) };
+    const config = { model: { encoder: "vit_tiny" }, data: { train: "pets" } };
+    const changed = {
+      job: "finetune",
+      classifier,
+      evaluation,
+      best: { ...evaluation, step: 5, top1: 0.625 },
+      config,
+    };
+    await Deno.writeTextFile(path, JSON.stringify({ ...state, ...changed }));
+    const text = await inspect(folder, folder);
+    assertMatch(text, /^ {2}classes +12: class 0, .*, class 9, and 2 more$/m);
+    assertMatch(text, /^ {2}validation +top-1 50\.00 %, loss 1\.2500 on 50 images$/m);
+    assertMatch(text, /^ {2}best +step 5: top-1 62\.50 %, /m);
+    assertMatch(text, /^Configuration\n {2}from: null\n {2}model:\n {4}encoder: vit_tiny$/m);
+  }));
