@@ -97,6 +97,7 @@ export async function tune(
     onEvent: (event) => {
       events.push(event);
       if (event.kind === "step" && event.step === options.stopAfter) controller.abort();
+      options.onEvent?.(event);
     },
   });
   return { result, events, said: messages(events) };

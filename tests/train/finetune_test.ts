@@ -1,6 +1,7 @@
 /** Fine-tuning from beginning to end, as the library does it. */
 import { resolveFinetuneConfig } from "../../src/config/finetune.ts";
 import { parseYamlLayer } from "../../src/config/layers.ts";
+import { tf } from "../../src/deps/tfjs.ts";
 import { listLabelledImages } from "../../src/data/labelled.ts";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
@@ -80,7 +81,11 @@ Deno.test(
   "finetune() evaluates every few epochs and at the end, and logs it with the training",
   withShapes(async (folder) => {
     const sets = ["run.evaluate_every=2", "optim.epochs=3", "run.log_every=4"];
-    const { events } = await tune(tinyFinetuning(folder, "run", ...sets));
+    const tensors: number[] = [];
+    const { events } = await tune(tinyFinetuning(folder, "run", ...sets), {
+      onEvent: ({ kind }) => kind === "step" && tensors.push(tf.memory().numTensors),
+    });
+    assertEquals(new Set(tensors.slice(1)).size, 1, `tensors after each step: ${tensors}`); // nothing is left behind
     const all = evaluations(events);
     assertEquals(all.map(({ step }) => step), [6, 9]);
     const records = await readMetrics(`${folder}/run/metrics.jsonl`);
