@@ -67,7 +67,9 @@ export async function climb(
       console.log(JSON.stringify(line));
     };
     const onFirst = (milliseconds: number) => measured.length === 0 && say(milliseconds, true);
-    const result = await measure(batch, seconds, prepare, onFirst);
+    // On the way up one step is enough: time is better spent on the batch that counts.
+    const last = batch === shape.batch || measured.length === 2;
+    const result = await measure(batch, last ? seconds : 0, prepare, onFirst);
     measured.push(result);
     say(result.millisecondsPerStep, false);
   }
@@ -116,9 +118,13 @@ function nextBatch(wanted: number, secondsLeft: number, measured: readonly Measu
   const perImage = (value: (one: Measured) => number) =>
     images === 0 ? value(last) : Math.max(0, value(last) - value(first)) / images;
   const [time, memory] = [perImage((one) => one.millisecondsPerStep), perImage((one) => one.bytes)];
-  const timeLeft = 700 * secondsLeft / 2 - last.millisecondsPerStep; // two steps, and some time to compile
+  const timeLeft = 900 * secondsLeft / 2 - last.millisecondsPerStep; // two steps, and some time to compile
   const memoryLeft = 0.6 * last.available - last.bytes;
-  const more = Math.floor(Math.min(timeLeft / Math.max(time, 1e-3), memoryLeft / Math.max(memory, 1)));
-  const batch = Math.min(wanted, last.batch + more, images === 0 ? 4 : Infinity);
+  // After one image nobody knows what a second one costs; mostly far less than the first.
+  const inTime = images === 0
+    ? (timeLeft > last.millisecondsPerStep ? 3 : 0)
+    : timeLeft / Math.max(time, 1e-3);
+  const more = Math.floor(Math.min(inTime, memoryLeft / Math.max(memory, 1)));
+  const batch = Math.min(wanted, last.batch + more);
   return batch > last.batch && measured.length < 3 ? batch : null;
 }

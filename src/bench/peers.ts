@@ -202,7 +202,7 @@ export async function measurePeer(
     const { imagesPerSecond, batch, first } = line;
     const note = [
       batch < shape.batch ? `batch ${batch}` : "",
-      first === true ? "a first step, compiling included" : "",
+      first === true ? "a first step, setting up included" : "",
       failure ?? "",
     ].filter(Boolean).join("; ");
     return { peer, variant, imagesPerSecond, batch, ratio: null, note };

@@ -92,7 +92,7 @@ Deno.test("of a rival's lines the last of each variant counts, and its note tell
         variant: "cpu bf16",
         imagesPerSecond: 3,
         batch: 1,
-        note: `batch 1; a first step, compiling included; ${full}`,
+        note: `batch 1; a first step, setting up included; ${full}`,
       },
     ]);
   }));
@@ -114,7 +114,7 @@ Deno.test("a rival that gets no further than one step is not tried on anything a
       {
         code: first + stuck + line("imagesPerSecond: 2"),
         rate: 1,
-        note: `a first step, compiling included; ${full}`,
+        note: `a first step, setting up included; ${full}`,
       },
     ];
     for (const { code, rate, note } of cases) {
