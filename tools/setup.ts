@@ -71,7 +71,8 @@ function manifestsIn(folder: string): string[] {
   }
 }
 
-function exists(path: string): boolean {
+/** Whether there is a file of that name. */
+export function exists(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
   } catch (error) {
@@ -90,11 +91,17 @@ async function install(): Promise<boolean> {
   }
 }
 
-/** Runs one command; what it printed is shown only when it fails. */
-async function aptGet(args: string[]): Promise<boolean> {
+/** Runs `apt-get`, aloud; whether it succeeded. */
+export async function aptGet(args: string[], folder?: string): Promise<boolean> {
   say(`  apt-get ${args.join(" ")}`);
-  const { success, stdout, stderr } = await new Deno.Command(APT_GET, {
+  return await run(APT_GET, args, folder);
+}
+
+/** Runs one command; what it printed is shown only when it fails. */
+export async function run(command: string, args: string[], folder?: string): Promise<boolean> {
+  const { success, stdout, stderr } = await new Deno.Command(command, {
     args,
+    cwd: folder,
     env: { DEBIAN_FRONTEND: "noninteractive" },
     stdin: "null",
   }).output();
@@ -103,7 +110,8 @@ async function aptGet(args: string[]): Promise<boolean> {
   return success;
 }
 
-function say(text: string): void {
+/** Tells the user something. */
+export function say(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
 }
 
