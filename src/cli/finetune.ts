@@ -2,23 +2,11 @@
 
 import { finetuneKeys, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
-import { readConfigLayer, shippedConfigs } from "../config/shipped.ts";
+import { shippedConfigs } from "../config/shipped.ts";
 import type { FinetuneOptions, FinetuneResult, PreparedFinetuning } from "../train/finetune.ts";
-import { InputError } from "../util/errors.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
-import { accuracy } from "./format.ts";
-import { invocation, shellWord } from "./invocation.ts";
 import { columnsOf, type Terminal } from "./terminal.ts";
-import {
-  endLine,
-  givenLayers,
-  nextWhenStopped,
-  outOf,
-  resultFiles,
-  runFlags,
-  runJob,
-  storedLayers,
-} from "./training.ts";
+import { classifierSummary, givenLayers, jobLayers, runFlags, runJob } from "./training.ts";
 
 const flags: readonly Flag[] = [
   { name: "config", value: "FILE", help: "configuration to start from; the paper's recipe by default" },
@@ -98,51 +86,18 @@ async function run(job: FinetuneJob, args: Arguments, terminal: Terminal): Promi
     {
       yaml: finetuneYaml(config),
       train: (options) => job.train(config, { ...options, source }),
-      summary: (result) => summary(config, result),
+      summary: (result) => classifierSummary("finetune", config.run.out, result),
     },
     args,
     terminal,
   );
 }
 
-/** Configuration file, or that of the run to resume, which needs no look at where it started from; then the flags. */
+/** The configuration, and the encoder that it names where that has been read. */
 async function prepare(
   job: FinetuneJob,
   args: Arguments,
 ): Promise<{ config: FinetuneConfig; source?: PreparedFinetuning["source"] }> {
-  const given = givenLayers(args, flags);
-  const file = args.value("config");
-  if (args.has("resume") && file === undefined) {
-    const out = outOf(given);
-    if (typeof out !== "string") throw new InputError("--resume needs the folder of the run: --out DIR");
-    return { config: resolveFinetuneConfig([...await storedLayers(out), ...given]) };
-  }
-  return await job.prepare([
-    ...file === undefined ? [] : [await readConfigLayer(file, "finetune")],
-    ...given,
-  ]);
-}
-
-function summary({ run }: FinetuneConfig, result: FinetuneResult): string {
-  const { best, bestCheckpoint, evaluation, interrupted } = result;
-  const facts = evaluation === null ? [] : [
-    `top-1 ${accuracy(evaluation.top1)}` +
-    (best && best.step !== evaluation.step ? ` (best ${accuracy(best.top1)} at step ${best.step})` : ""),
-  ];
-  const first = bestCheckpoint === null ? [] : [["best", bestCheckpoint]];
-  return `${endLine(result, facts)}
-
-${resultFiles(result, first)}
-
-${interrupted ? nextWhenStopped("finetune", run.out) : nextWhenDone(result)}`;
-}
-
-function nextWhenDone({ bestCheckpoint, checkpoint }: FinetuneResult): string {
-  const path = shellWord(bestCheckpoint ?? checkpoint);
-  return `Next\n${
-    columnsOf([
-      ["see where it errs", invocation(`evaluate ${path} --out DIR`)],
-      ["classify images", invocation(`predict IMAGE... --from ${path}`)],
-    ])
-  }`;
+  const { layers, resumed } = await jobLayers(args, givenLayers(args, flags), "finetune");
+  return resumed ? { config: resolveFinetuneConfig(layers) } : await job.prepare(layers);
 }

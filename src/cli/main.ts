@@ -11,6 +11,7 @@ import { finetune } from "./finetune.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { inspect } from "./inspect.ts";
 import { knn } from "./knn.ts";
+import { linprobe } from "./linprobe.ts";
 import { predict } from "./predict.ts";
 import { pretrain } from "./pretrain.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
@@ -19,6 +20,7 @@ import { systemTerminal, type Terminal } from "./terminal.ts";
 export const commands: readonly Command[] = [
   pretrain,
   finetune,
+  linprobe,
   evaluate,
   predict,
   knn,

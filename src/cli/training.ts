@@ -2,12 +2,13 @@
 
 import { type ConfigLayer, isMapping, nested, parseSet } from "../config/layers.ts";
 import { readConfigLayer } from "../config/shipped.ts";
-import type { FinetuneEvent } from "../train/events.ts";
+import type { LinprobeEvent } from "../train/events.ts";
+import type { FinetuneResult } from "../train/finetune.ts";
 import type { RunOptions, RunResult } from "../train/open_run.ts";
 import { InputError } from "../util/errors.ts";
 import { joinPath, pathExists } from "../util/files.ts";
 import type { Arguments, Flag } from "./command.ts";
-import { duration, loss, plural } from "./format.ts";
+import { accuracy, duration, loss, plural } from "./format.ts";
 import { invocation, shellWord } from "./invocation.ts";
 import { Progress } from "./progress.ts";
 import { exitCodeOf, listenForStop, type StopSignal } from "./signals.ts";
@@ -69,6 +70,23 @@ export async function storedLayers(folder: string): Promise<ConfigLayer[]> {
   );
 }
 
+/**
+ * The layers of a job that can start from a checkpoint: those of the run to resume, which needs no look at where it started
+ * from, or else the configuration file and what is given over it.
+ */
+export async function jobLayers(
+  args: Arguments,
+  given: readonly ConfigLayer[],
+  command: Parameters<typeof readConfigLayer>[1],
+): Promise<{ readonly layers: ConfigLayer[]; readonly resumed: boolean }> {
+  const file = args.value("config");
+  if (file !== undefined) return { layers: [await readConfigLayer(file, command), ...given], resumed: false };
+  if (!args.has("resume")) return { layers: [...given], resumed: false };
+  const out = outOf(given);
+  if (typeof out !== "string") throw new InputError("--resume needs the folder of the run: --out DIR");
+  return { layers: [...await storedLayers(out), ...given], resumed: true };
+}
+
 /** A layer that sets where the run writes. */
 export function outLayer(folder: string): ConfigLayer {
   return { origin: "the folder of the run", values: nested("run.out", folder) };
@@ -80,7 +98,7 @@ export interface CommandJob<Result extends RunResult> {
   readonly yaml: string;
   /** Trains. */
   readonly train: (
-    options: RunOptions & { readonly onEvent: (event: FinetuneEvent) => void },
+    options: RunOptions & { readonly onEvent: (event: LinprobeEvent) => void },
   ) => Promise<Result>;
   /** What is printed in the end. */
   readonly summary: (result: Result) => string;
@@ -143,4 +161,30 @@ export function resultFiles(result: RunResult, first: readonly string[][] = []):
 /** How to go on with an interrupted run of a command. */
 export function nextWhenStopped(command: string, out: string): string {
   return `Go on with\n  ${invocation(`${command} --resume --out ${shellWord(out)}`)}`;
+}
+
+/** What is printed at the end of a job that trains a classifier; `next` are more things to do, each with its command. */
+export function classifierSummary(
+  command: string,
+  out: string,
+  result: FinetuneResult,
+  next: readonly string[][] = [],
+): string {
+  const { best, bestCheckpoint, checkpoint, evaluation, interrupted } = result;
+  const facts = evaluation === null ? [] : [
+    `top-1 ${accuracy(evaluation.top1)}` +
+    (best && best.step !== evaluation.step ? ` (best ${accuracy(best.top1)} at step ${best.step})` : ""),
+  ];
+  const first = bestCheckpoint === null ? [] : [["best", bestCheckpoint]];
+  const path = shellWord(bestCheckpoint ?? checkpoint);
+  const rows = [
+    ["see where it errs", invocation(`evaluate ${path} --out DIR`)],
+    ["classify images", invocation(`predict IMAGE... --from ${path}`)],
+    ...next,
+  ];
+  return `${endLine(result, facts)}
+
+${resultFiles(result, first)}
+
+${interrupted ? nextWhenStopped(command, out) : `Next\n${columnsOf(rows)}`}`;
 }

@@ -4,11 +4,14 @@ import { normalizeBatch, normalizeColumns } from "../ops/batch_norm.ts";
 import { constant } from "./initialize.ts";
 import { parameter, type Parameters, type ParameterSpec } from "./parameters.ts";
 
+/** What is added to the variance, as in the official linear probe. */
+export const batchNormEps = 1e-6;
+
 /** Settings of the layer. */
 export interface BatchNormOptions {
   /** Whether the batch's own statistics are used, and enter the running ones; else the running ones are used. */
   readonly train: boolean;
-  /** Added to the variance; 1e-6 by default, as in the official linear probe. */
+  /** Added to the variance; `batchNormEps` by default. */
   readonly eps?: number;
   /** Share of the batch in the running statistics; 0.1 by default. */
   readonly momentum?: number;
@@ -33,7 +36,7 @@ export function applyBatchNorm(
   parameters: Parameters,
   name: string,
   x: tf.Tensor,
-  { train, eps = 1e-6, momentum = 0.1 }: BatchNormOptions,
+  { train, eps = batchNormEps, momentum = 0.1 }: BatchNormOptions,
 ): tf.Tensor2D {
   const runningMean = parameter(parameters, `${name}.running_mean`);
   const runningVariance = parameter(parameters, `${name}.running_var`);

@@ -60,12 +60,14 @@ export async function computeFeatures(
     options.onBroken?.(file);
   };
   const { mean, std, ...settings } = images;
-  const reading: Promise<void>[] = [];
+  /** Vectors on their way back, oldest first: up to which image they go. */
+  const reading: { readonly read: Promise<void>; readonly done: number }[] = [];
   let count = 0;
-  let done = 0;
   const settleOldest = async () => {
-    await reading.shift();
-    onProgress?.(done, all);
+    for (const { read, done } of reading.splice(0, 1)) {
+      await read;
+      onProgress?.(done, all);
+    }
   };
   try {
     for await (
@@ -80,17 +82,16 @@ export async function computeFeatures(
       const read = readTensor(features).then((rows) => {
         features.dispose();
         values.set(rows.subarray(0, indices.length * width), first * width);
-        done = indices[indices.length - 1] + 1;
       });
       read.catch(() => {}); // whoever comes to it throws it
-      reading.push(read);
+      reading.push({ read, done: indices[indices.length - 1] + 1 });
       samples.set(indices, first);
       count += indices.length;
       if (reading.length > readAhead) await settleOldest();
     }
     while (reading.length > 0) await settleOldest();
   } finally {
-    await Promise.allSettled(reading);
+    await Promise.allSettled(reading.map(({ read }) => read));
   }
   if (count === 0 && !signal?.aborted) throw nothingReadable(source, broken);
   return { values: values.subarray(0, count * width), width, samples: samples.subarray(0, count), broken };

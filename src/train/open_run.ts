@@ -65,6 +65,8 @@ export interface RunPlan<Config extends JobConfig, Made extends Trained> {
   readonly source: () => Promise<ImageSource>;
   /** How they become pixels. */
   readonly images: Omit<RenderSettings, "seed">;
+  /** Gives the batches, where they are not made of image files, from the step on that is the first to make. */
+  readonly loader?: (source: ImageSource, startStep: number) => Loader;
   /** Makes what is trained, on the runtime that is open by then. What it makes it frees by `cleanup`. */
   readonly create: (resumed: FoundCheckpoint | null, cleanup: AsyncDisposableStack) => Made | Promise<Made>;
   /** Whether the best checkpoint is kept besides the newest. */
@@ -93,7 +95,8 @@ export async function openRun<Config extends JobConfig, Made extends Trained>(
   const files = await fingerprint(source);
   if (folder.checkpoints.length > 0) await folder.take(); // before another process can change them
   const resumed = resume ? await findCheckpoint(folder.path) : null;
-  const loader = await openData(plan, source, resumed?.state.step ?? 0, options);
+  const startStep = resumed?.state.step ?? 0;
+  const loader = plan.loader?.(source, startStep) ?? await openData(plan, source, startStep, options);
   cleanup.defer(() => loader.close());
   const steps = stepsLeft(config, loader, resumed);
   const runtime = await openRuntime({ backend: config.run.backend });

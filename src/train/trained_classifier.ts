@@ -30,7 +30,7 @@ export async function readClassifier(path: string): Promise<StoredClassifier> {
   const { classifier } = source;
   if (classifier !== null && source.state.has("head.weight")) return { ...source, classifier };
   throw new InputError(
-    `"${source.path}" is no classifier of mae finetune: ` +
+    `"${source.path}" is no classifier of mae finetune or mae linprobe: ` +
       (classifier === null ? "no state.json with class names lies beside it" : "it has no head"),
   );
 }

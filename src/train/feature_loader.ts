@@ -1,0 +1,77 @@
+/** Batches of images whose features are known: only which images they are, in the order that training draws them. */
+import type { ImageBatch, Loader } from "../data/loader.ts";
+import { epochOrder, type EpochPlan, placeOf, planEpoch } from "../data/sampler.ts";
+import { RunError } from "../util/errors.ts";
+
+/** What decides which image stands where. */
+export interface FeatureLoaderOptions {
+  /** Images in the data set. */
+  readonly samples: number;
+  /** Images of a micro-batch. */
+  readonly batchSize: number;
+  /** Micro-batches of an optimizer step. */
+  readonly accumulate: number;
+  /** How often each image is drawn per epoch; `auto` is the least that fills one step. */
+  readonly repeat: number | "auto";
+  /** The run's seed. */
+  readonly seed: number;
+  /** Optimizer step to begin with. */
+  readonly startStep: number;
+}
+
+/** The order of the loader of images, without images: `pixels` are empty, and nothing is ever waited for. */
+export class FeatureLoader implements Loader {
+  /** None: who computes the features tells of them. */
+  readonly broken = [];
+  /** Nothing is waited for. */
+  readonly waitSeconds = 0;
+  readonly #seed: number;
+  readonly #plan: EpochPlan;
+  #order: { readonly epoch: number; readonly samples: Uint32Array } | undefined;
+  #next: number;
+  #closed = false;
+
+  /** Throws `InputError` when the data set, repeated as told, does not fill one step. */
+  constructor({ samples, batchSize, accumulate, repeat, seed, startStep }: FeatureLoaderOptions) {
+    this.#plan = planEpoch(samples, repeat, batchSize, accumulate);
+    this.#seed = seed;
+    this.#next = startStep * accumulate;
+  }
+
+  /** Images in the data set. */
+  get samples(): number {
+    return this.#plan.samples;
+  }
+
+  /** How often each is drawn per epoch. */
+  get repeat(): number {
+    return this.#plan.repeat;
+  }
+
+  /** Optimizer steps of an epoch. */
+  get stepsPerEpoch(): number {
+    return this.#plan.stepsPerEpoch;
+  }
+
+  /** The next micro-batch. Throws `RunError` once it is closed. */
+  next(): Promise<ImageBatch> {
+    if (this.#closed) return Promise.reject(new RunError("The data loader is closed"));
+    const { epoch, step, firstPosition } = placeOf(this.#next++, this.#plan);
+    const indices = this.#orderOf(epoch).slice(firstPosition, firstPosition + this.#plan.batchSize);
+    return Promise.resolve({ pixels: new Uint8Array(0), indices, epoch, step });
+  }
+
+  /** Ends it. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return Promise.resolve();
+  }
+
+  #orderOf(epoch: number): Uint32Array {
+    if (this.#order?.epoch !== epoch) {
+      const { samples, repeat } = this.#plan;
+      this.#order = { epoch, samples: epochOrder(this.#seed, epoch, samples, repeat) };
+    }
+    return this.#order.samples;
+  }
+}

@@ -1,0 +1,150 @@
+/** The linear probe: labelled images and a frozen encoder in, one linear layer out. */
+import type { LinprobeConfig } from "../config/finetune_types.ts";
+import type { ConfigLayer } from "../config/layers.ts";
+import { linprobeCheckpoint, linprobeYaml, resolveLinprobeConfig } from "../config/linprobe.ts";
+import type { LabelledImages } from "../data/labelled.ts";
+import { setTuning } from "../gpu/tuner.ts";
+import { InputError } from "../util/errors.ts";
+import { bestPath } from "./best_checkpoint.ts";
+import type { FoundCheckpoint } from "./checkpoint.ts";
+import { drawCurveFigure } from "./curve_figure.ts";
+import { type EncoderSource, encoderWords, readEncoderSource } from "./encoder_source.ts";
+import type { LinprobeEvent } from "./events.ts";
+import { FeatureLoader } from "./feature_loader.ts";
+import type { FinetuneResult } from "./finetune.ts";
+import { checkRunKernels } from "./kernel_check.ts";
+import { checkResumed, listImagesOf } from "./labelled_run.ts";
+import { LinprobeWork, tuneProbing } from "./linprobe_job.ts";
+import { createProbed, type ProbedModel } from "./linprobe_model.ts";
+import { openRun, type RunOptions } from "./open_run.ts";
+import { TrainingJob } from "./training_job.ts";
+
+/** How to run, besides the configuration. */
+export interface LinprobeOptions extends RunOptions {
+  /** Hears of everything that happens; runs between steps, so it should be quick. */
+  readonly onEvent?: (event: LinprobeEvent) => void;
+  /** The encoder that `from` names, where it has been read already. */
+  readonly source?: EncoderSource | null;
+}
+
+/** How a run ended, how well it did, and where its files are. */
+export type LinprobeResult = FinetuneResult;
+
+/** A configuration, and the encoder that it probes. */
+export interface PreparedLinprobe {
+  /** The resolved configuration. */
+  readonly config: LinprobeConfig;
+  /** The encoder that it names; null where it is drawn at random. */
+  readonly source: EncoderSource | null;
+}
+
+/**
+ * Resolves a configuration whose sizes are those of the checkpoint that it probes.
+ * @param random whether an encoder of these sizes with random weights is probed in its place, for comparison
+ * @throws {InputError} when a key or value is wrong, or the checkpoint is missing, damaged or without an encoder
+ */
+export async function prepareLinprobe(
+  layers: readonly ConfigLayer[],
+  { random = false }: { readonly random?: boolean } = {},
+): Promise<PreparedLinprobe> {
+  const from = linprobeCheckpoint(layers);
+  const source = from === null ? null : await readEncoderSource(from);
+  const config = resolveLinprobeConfig(layers, source ? { encoder: source.encoder } : {});
+  return random ? { config: { ...config, from: null }, source: null } : { config, source };
+}
+
+/** Non-finite steps in a row that end the run: as elsewhere by default. */
+const maxBadSteps = 5;
+
+/**
+ * Trains a linear layer on the features of a frozen encoder: how linearly they tell classes apart. Checkpoints hold a
+ * classifier like any other, encoder and all.
+ * @throws {InputError} when configuration, data, checkpoint or folder cannot work; nothing has been trained or written
+ * then
+ * @throws {RunError} when the run fails; its last checkpoint is intact
+ */
+export async function linprobe(
+  config: LinprobeConfig,
+  options: LinprobeOptions = {},
+): Promise<LinprobeResult> {
+  const started = performance.now();
+  setTuning(options.tune ?? true);
+  await using cleanup = new AsyncDisposableStack();
+  const { onEvent = () => {}, workerUrl } = options;
+  checkBatch(config);
+  const images = await listImagesOf(config, onEvent);
+  const { data, model: { imageSize, channels }, optim, run } = config;
+  const { augment, exif, cropShare, repeat } = data;
+  const parts = await openRun(
+    {
+      config: { ...config, optim: { ...optim, maxBadSteps } },
+      yaml: linprobeYaml(config),
+      source: () => Promise.resolve(images.train),
+      images: { imageSize, channels, augment: augment ?? { cropShare }, exif },
+      loader: augment === null
+        ? ({ paths }, startStep) =>
+          new FeatureLoader({ ...optim, samples: paths.length, repeat, seed: run.seed, startStep })
+        : undefined,
+      create: (resumed, cleanup) => createModel(config, images, resumed, options, cleanup),
+      keepsBest: true,
+    },
+    options,
+    cleanup,
+  );
+  const { folder, log, loader } = parts;
+  const whole = { ...parts, images, workerUrl, onEvent };
+  const work = new LinprobeWork(whole);
+  const job = new TrainingJob(parts, work);
+  onEvent(job.startEvent());
+  if (parts.firstBatch && options.checkKernels !== false) await checkRunKernels(parts);
+  if (parts.firstBatch && options.tune !== false) await tuneProbing(whole);
+  if (parts.firstBatch) await work.prepare();
+  const { step, interrupted } = await job.train();
+  const figure = interrupted ? null : await drawCurveFigure(parts, step);
+  await log.close();
+  return {
+    steps: step,
+    loss: job.loss,
+    checkpoint: job.checkpoint,
+    metrics: folder.metrics,
+    figure,
+    events: folder.events,
+    interrupted,
+    seconds: (performance.now() - started) / 1000,
+    brokenFiles: loader.broken.length + work.brokenFiles,
+    classes: images.classes,
+    evaluation: work.evaluation,
+    best: work.best,
+    bestCheckpoint: work.best && bestPath(folder.path),
+  };
+}
+
+function checkBatch({ optim: { batchSize } }: LinprobeConfig): void {
+  if (batchSize >= 2) return;
+  throw new InputError(
+    `optim.batch_size ${batchSize} leaves nothing to normalise a batch by; it must be at least 2`,
+  );
+}
+
+/** The encoder with its probe, or with what it began with where a checkpoint is about to be restored. */
+async function createModel(
+  config: LinprobeConfig,
+  { classes }: LabelledImages,
+  resumed: FoundCheckpoint | null,
+  { source, onEvent }: LinprobeOptions,
+  cleanup: AsyncDisposableStack,
+): Promise<ProbedModel> {
+  if (resumed) checkResumed(resumed, "linprobe", classes);
+  const notice = (message: string) => onEvent?.({ kind: "notice", message });
+  if (resumed) return createProbed(config, classes.length, "restored", cleanup);
+  if (config.from === null) {
+    const { encoderName, encoder } = config.model;
+    notice(
+      `Encoder with the random weights of seed ${config.run.seed}: ${encoderWords(encoderName, encoder)}`,
+    );
+    return createProbed(config, classes.length, "random", cleanup);
+  }
+  const encoder = source ?? await readEncoderSource(config.from);
+  notice(encoder.description);
+  return createProbed(config, classes.length, encoder, cleanup);
+}
