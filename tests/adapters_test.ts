@@ -1,7 +1,7 @@
 /**
  * Every kernel on software adapters that differ in subgroup size, half precision and limits, so that a stranger's GPU finds
  * no path untried. `deno task setup:adapters` installs what there is; what is not there is reported as ignored, or as failed
- * where `MAE_ADAPTERS` is "required", as it is in CI.
+ * where `MAE_ADAPTERS` is "required", as it is in CI once they are fetched.
  */
 import { kernelCases } from "../src/ops/kernel_cases.ts";
 import { kernelName } from "../src/ops/kernel_check.ts";

@@ -11,7 +11,7 @@ import { cachePath, readAdapterCache, writeAdapterCache } from "../gpu/tuner_cac
 import { messageOf } from "../util/errors.ts";
 import type { KernelCase } from "./kernel_case.ts";
 import { kernelCases } from "./kernel_cases.ts";
-import { type BodyName, switchOffKernel, switchOnKernels, withBody } from "./operation.ts";
+import { switchOffKernel, switchOnKernels, withBody } from "./operation.ts";
 
 /** How one operation's kernel came off. */
 export interface KernelCheck {
@@ -58,8 +58,8 @@ function switchOff(checks: readonly KernelCheck[]): void {
 async function checkCase(gpu: OpenWebGpu, one: KernelCase): Promise<KernelCheck> {
   const { kernel, half = false } = one;
   try {
-    const expected = await numbersOf(gpu, one, "composed");
-    const actual = await numbersOf(gpu, one, "kernel");
+    const expected = await definitionOf(one);
+    const actual = await kernelNumbers(gpu, one);
     const worst = Math.max(...expected.map((values, i) => relativeDifference(actual[i], values)));
     const detail = `largest difference ${worst.toExponential(1)} of the largest value`;
     return { kernel, half, ok: worst <= bounds[half ? "half" : "single"], detail };
@@ -72,14 +72,31 @@ async function checkCase(gpu: OpenWebGpu, one: KernelCase): Promise<KernelCheck>
 /** Errors that a kernel can make a device report; what else may happen to a device is nobody's fault. */
 const scopes = ["validation", "internal"] as const;
 
-/** Runs a case with one body and reads what it gives. Throws what the device reports of it. */
-async function numbersOf({ device, backend }: OpenWebGpu, { run }: KernelCase, body: BodyName) {
+/**
+ * What a case comes to by its definition, on tfjs's CPU backend: it knows nothing of the device, whose driver may take
+ * minutes to compile the shaders of tfjs.
+ */
+async function definitionOf({ run }: KernelCase): Promise<Float32Array[]> {
+  const own = tf.getBackend();
+  await tf.setBackend("cpu");
+  try {
+    const tensors = tf.tidy(() => withBody("composed", run));
+    const values = tensors.map((tensor) => Float32Array.from(tensor.dataSync()));
+    tf.dispose(tensors);
+    return values;
+  } finally {
+    await tf.setBackend(own);
+  }
+}
+
+/** Runs a case with its kernels and reads what it gives. Throws what the device reports of it. */
+async function kernelNumbers({ device, backend }: OpenWebGpu, { run }: KernelCase): Promise<Float32Array[]> {
   submitPending(backend);
   for (const filter of scopes) device.pushErrorScope(filter);
   let tensors: tf.Tensor[] = [];
   let failure: unknown;
   try {
-    tensors = tf.tidy(() => withBody(body, run));
+    tensors = tf.tidy(() => withBody("kernel", run));
   } catch (error) {
     failure = error;
   }
