@@ -191,7 +191,8 @@ export function measureKernels(
       dispose();
       await runtime.settle();
       runtime.trim();
-      const milliseconds = Math.max(whole - rest, whole / 100); // noise must not make it nothing
+      // No way back takes less than a third of the way there: only noise makes it seem so.
+      const milliseconds = Math.max(whole - rest, whole / 4);
       const { bound, amount } = workOf(shape);
       const rate = amount / milliseconds / 1e6;
       const peak = bound === "arithmetic" ? peaks.f32 : bandwidthOf(peaks);

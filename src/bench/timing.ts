@@ -19,9 +19,13 @@ export interface Effort {
 /** More runs than this between two waits tell nothing new. */
 const mostRuns = 4096;
 
+/** The mean over many runs, the wait included, may exceed the slope by this factor: else noise in the wait would count. */
+const mostWait = 1.5;
+
 /**
  * Milliseconds of one run when many follow each other: the slope between one run and many, so that the wait at the end
- * cancels out. The first run, which compiles, is not counted.
+ * cancels out. The first run, which compiles, is not counted. Where other programs made the runs differ so much that the
+ * slope is no use, it is the mean with the wait: too slow rather than too fast.
  */
 export async function millisecondsPerRun(
   clock: Clock,
@@ -39,7 +43,9 @@ export async function millisecondsPerRun(
   let one = await timed(1);
   let runs = 1;
   let many = await timed(1 + runs);
-  while (many - one < wanted / 2 && runs < mostRuns) {
+  const slope = () => (many - one) / runs;
+  const mean = () => many / (1 + runs);
+  while ((many - one < wanted / 2 || mean() > mostWait * slope()) && runs < mostRuns) {
     const factor = Math.max(2, Math.min(16, wanted / Math.max(many - one, wanted / 16)));
     runs = Math.min(mostRuns, Math.ceil(runs * factor));
     many = await timed(1 + runs);
@@ -48,8 +54,7 @@ export async function millisecondsPerRun(
     one = Math.min(one, await timed(1));
     many = Math.min(many, await timed(1 + runs));
   }
-  // Where noise exceeds the work, the wait counts too: too slow rather than too fast.
-  return many > one ? (many - one) / runs : many / (1 + runs);
+  return mean() > 2 * slope() ? mean() : slope();
 }
 
 /** How long whole steps took. */
