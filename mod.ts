@@ -52,6 +52,16 @@
  * }
  * ```
  *
+ * Features of a folder of images, by a frozen encoder:
+ *
+ * ```ts
+ * import { FrozenEncoder, listImages } from "https://…/mod.ts";
+ *
+ * using encoder = await FrozenEncoder.open({ from: "runs/mine" }, { pooling: "average", workers: 0 });
+ * const { values, width, samples } = await encoder.features(await listImages("photos"), "features");
+ * console.log(samples.length, width, values.subarray(0, width)); // one row of values per image
+ * ```
+ *
  * Permissions: `--allow-read` for what is read, and for Deno's cache where image files are decoded; `--allow-write` for
  * what is written. Nothing else is needed; see the README for what a few more are good for.
  *
@@ -118,6 +128,7 @@ export type {
   ModelConfig,
   OptimConfig,
   PretrainConfig,
+  ProbeConfig,
   RunConfig,
   Size,
   TargetConfig,
@@ -186,6 +197,27 @@ export {
   type EncoderSourceOptions,
   readEncoderSource,
 } from "./src/train/encoder_source.ts";
+
+// A frozen encoder: linear probe, nearest neighbours, features
+export {
+  linprobe,
+  type LinprobeOptions,
+  type LinprobeResult,
+  type PreparedLinprobe,
+  prepareLinprobe,
+} from "./src/train/linprobe.ts";
+export { evaluateNeighbours, type NeighboursOptions, type NeighboursResult } from "./src/train/neighbours.ts";
+export { type KnnAccuracy, knnAccuracy, type KnnOptions, type LabelledFeatures } from "./src/train/knn.ts";
+export { embed, type EmbedOptions, type EmbedResult } from "./src/train/embed.ts";
+export { FrozenEncoder, type FrozenOptions, type WhichEncoder } from "./src/train/frozen.ts";
+export {
+  type FeatureEncoder,
+  type FeatureEncoderOptions,
+  type FeatureImages,
+  openFeatureEncoder,
+} from "./src/train/feature_encoder.ts";
+export { computeFeatures, type FeatureOptions, type Features } from "./src/train/features.ts";
+export type { FrozenEvent, LinprobeEvent, ProgressEvent } from "./src/train/events.ts";
 export { type EvaluationImagesOptions, listEvaluationImages } from "./src/train/evaluation_images.ts";
 export { type ClassRow, classTable } from "./src/report/class_table.ts";
 export { type ConfusionText, drawConfusion } from "./src/report/confusion.ts";

@@ -5,7 +5,15 @@ import { augmentFields, dataFields, encoderFields, optimFields, presetField } fr
 import { defaultStatistics, resolveEncoder, writtenEncoder } from "./common_sections.ts";
 import type { ConfigLayer } from "./layers.ts";
 import { checkPretrain } from "./pretrain_checks.ts";
-import { decoderFields, maskFields, modelFields, runFields, targetFields } from "./pretrain_fields.ts";
+import { fieldsOf, resolveOptional } from "./optional_section.ts";
+import {
+  decoderFields,
+  maskFields,
+  modelFields,
+  probeSection,
+  runFields,
+  targetFields,
+} from "./pretrain_fields.ts";
 import { type ConfigKey, describeField, type Field, merge, Settings, written } from "./settings.ts";
 import type { DataConfig, ModelConfig, OptimConfig, PretrainConfig } from "./types.ts";
 
@@ -15,6 +23,7 @@ const fields: readonly Field<unknown>[] = [
     .flatMap((table): Field<unknown>[] => Object.values(table)),
   ...Object.values(optimFields),
   ...Object.values(runFields),
+  ...fieldsOf(probeSection),
 ];
 
 /** Every key with its type, default and purpose. */
@@ -37,6 +46,7 @@ export function resolvePretrainConfig(layers: readonly ConfigLayer[]): PretrainC
     data: resolveData(settings, model.channels),
     optim: resolveOptim(settings),
     run: settings.section(runFields, { out: `runs/${model.encoderName}` }),
+    probe: resolveOptional(settings, probeSection),
   };
   checkPretrain(config, settings);
   return config;
@@ -76,6 +86,7 @@ export function toYaml(config: PretrainConfig): string {
     written(augmentFields, data.augment),
     written(optimFields, config.optim),
     written(runFields, config.run),
+    config.probe === null ? {} : written(probeSection.fields, config.probe),
   ];
   return stringifyYaml(sections.reduce(merge), { flowLevel: 2, lineWidth: -1 });
 }

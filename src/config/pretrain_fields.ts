@@ -1,8 +1,9 @@
 /** The keys that only a pre-training configuration has, and its sections. */
 
-import { imageFields, runFields as commonRunFields } from "./common_fields.ts";
-import { number, oneOf, truth, whole } from "./kinds.ts";
-import { field } from "./settings.ts";
+import { imageFields, many, runFields as commonRunFields } from "./common_fields.ts";
+import { either, number, oneOf, text, truth, whole } from "./kinds.ts";
+import { type OptionalSection, optionalSection } from "./optional_section.ts";
+import { derived, field } from "./settings.ts";
 
 const noBlocks = (value: unknown): string =>
   value === 0 ? "a linear decoder, one without blocks, is not supported; the smallest depth is 1" : "";
@@ -47,6 +48,42 @@ export const targetFields = {
     "normalise each patch of the target by its own mean and deviation",
   ),
 };
+
+const wantsLabels = (value: unknown): string =>
+  value === undefined ? "give a folder with train and val, each with a folder of images per class" : "";
+
+/** The keys of `probe:`. */
+export const probeFields = {
+  data: derived(
+    "probe.data",
+    text("the path of a folder of labelled images"),
+    "none",
+    "labelled images to look at: train and val, or folders of classes with probe.split",
+    wantsLabels,
+  ),
+  split: field(
+    "probe.split",
+    either(number({ above: 0, below: 1 }), oneOf(null)),
+    null,
+    "share of each class's images to classify, where there is no folder for it",
+  ),
+  every: field("probe.every", whole(1, many), 10, "epochs between two looks"),
+  k: field("probe.k", whole(1, many), 20, "nearest neighbours that vote"),
+  pooling: field(
+    "probe.pooling",
+    oneOf("class_token", "average"),
+    "class_token",
+    "what is compared: the class token, or the average of the patch tokens",
+  ),
+};
+
+/** `probe:` */
+export const probeSection: OptionalSection<typeof probeFields> = optionalSection(
+  "probe",
+  probeFields,
+  "none",
+  "whether features are tried on labelled images now and then; it costs time and changes no weight",
+);
 
 /** `run:` */
 export const runFields = {

@@ -135,6 +135,20 @@ export interface RunConfig {
   readonly figureImages: number;
 }
 
+/** `probe:` of pre-training: a look at labelled images now and then. */
+export interface ProbeConfig {
+  /** Folder of labelled images, as for a linear probe. */
+  readonly data: string;
+  /** Share of each class's images to classify, where the data set has no folder for it; else null. */
+  readonly split: number | null;
+  /** Epochs between two looks; the end of the run is always one. */
+  readonly every: number;
+  /** Nearest neighbours that vote. */
+  readonly k: number;
+  /** What is compared. */
+  readonly pooling: "class_token" | "average";
+}
+
 /** Everything `mae pretrain` needs. */
 export interface PretrainConfig {
   /** The masked autoencoder. */
@@ -149,4 +163,6 @@ export interface PretrainConfig {
   readonly optim: OptimConfig;
   /** Where and how it runs. */
   readonly run: RunConfig;
+  /** Whether features are tried on labelled images now and then; null leaves it out. */
+  readonly probe: ProbeConfig | null;
 }

@@ -1,5 +1,5 @@
 /** Writing tables as Parquet files. Format: https://parquet.apache.org/docs/file-format. */
-import { ByteWriter, ParquetWriter } from "../deps/parquet.ts";
+import { ByteWriter, type ColumnSource, ParquetWriter, type SchemaElement } from "../deps/parquet.ts";
 import { replaceFile } from "./output_file.ts";
 
 /** A column of text, none of it missing. */
@@ -74,13 +74,11 @@ function rowsOf(column: TextColumn | VectorColumn | undefined): number {
   return column.kind === "text" ? column.values.length : column.values.length / column.width;
 }
 
-type Schema = ConstructorParameters<typeof ParquetWriter>[0]["schema"];
-
-function schemaOf(columns: readonly (TextColumn | VectorColumn)[]): Schema {
+function schemaOf(columns: readonly (TextColumn | VectorColumn)[]): SchemaElement[] {
   const repetition_type = "REQUIRED";
   return [
     { name: "table", num_children: columns.length },
-    ...columns.flatMap(({ name, kind }): Schema =>
+    ...columns.flatMap(({ name, kind }): SchemaElement[] =>
       kind === "text" ? [{ name, type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type }] : [
         { name, repetition_type, num_children: 1, converted_type: "LIST" },
         { name: "list", repetition_type: "REPEATED", num_children: 1 },
@@ -91,7 +89,7 @@ function schemaOf(columns: readonly (TextColumn | VectorColumn)[]): Schema {
 }
 
 /** Some rows as the writer takes them. Vectors look random: neither compressing nor summing them up pays. */
-function part(column: TextColumn | VectorColumn, first: number, count: number) {
+function part(column: TextColumn | VectorColumn, first: number, count: number): ColumnSource {
   const { name } = column;
   if (column.kind === "text") return { name, data: column.values.slice(first, first + count) };
   const { values, width } = column;
@@ -99,5 +97,5 @@ function part(column: TextColumn | VectorColumn, first: number, count: number) {
     { length: count },
     (_, i) => Array.from(values.subarray((first + i) * width, (first + i + 1) * width)),
   );
-  return { name, data, codec: "UNCOMPRESSED" as const, statistics: false };
+  return { name, data, codec: "UNCOMPRESSED", statistics: false };
 }

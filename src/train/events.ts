@@ -58,6 +58,7 @@ export type PretrainEvent =
   | StepEvent
   | { readonly kind: "log"; readonly record: MetricsRecord }
   | { readonly kind: "checkpoint"; readonly path: string; readonly step: number }
+  | ProgressEvent
   | { readonly kind: "notice" | "warning"; readonly message: string };
 
 /** A classifier was evaluated on its validation set. */
@@ -87,4 +88,4 @@ export interface ProgressEvent {
 export type FrozenEvent = ProgressEvent | { readonly kind: "notice" | "warning"; readonly message: string };
 
 /** Everything that a linear probe reports. */
-export type LinprobeEvent = FinetuneEvent | ProgressEvent;
+export type LinprobeEvent = FinetuneEvent;

@@ -1,5 +1,5 @@
 /** Batches of images whose features are known: only which images they are, in the order that training draws them. */
-import type { ImageBatch, Loader } from "../data/loader.ts";
+import type { BrokenFile, ImageBatch, Loader } from "../data/loader.ts";
 import { epochOrder, type EpochPlan, placeOf, planEpoch } from "../data/sampler.ts";
 import { RunError } from "../util/errors.ts";
 
@@ -22,7 +22,7 @@ export interface FeatureLoaderOptions {
 /** The order of the loader of images, without images: `pixels` are empty, and nothing is ever waited for. */
 export class FeatureLoader implements Loader {
   /** None: who computes the features tells of them. */
-  readonly broken = [];
+  readonly broken: readonly BrokenFile[] = [];
   /** Nothing is waited for. */
   readonly waitSeconds = 0;
   readonly #seed: number;

@@ -9,6 +9,7 @@ import { pretrainGroups } from "../optim/groups.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import type { PretrainEvent } from "./events.ts";
 import { checkRunKernels } from "./kernel_check.ts";
+import { listProbeImages, OnlineProbe } from "./online_probe.ts";
 import { openRun, type RunOptions, type RunResult } from "./open_run.ts";
 import { type PretrainedModel, pretrainWork } from "./pretrain_job.ts";
 import { drawRunFigure } from "./run_figure.ts";
@@ -39,6 +40,7 @@ export async function pretrain(
   await using cleanup = new AsyncDisposableStack();
   checkModel(config);
   const { data, model: { imageSize, channels } } = config;
+  const labelled = config.probe && await listProbeImages(config.probe, config.run.seed);
   const parts = await openRun(
     {
       config,
@@ -51,7 +53,9 @@ export async function pretrain(
     cleanup,
   );
   const { folder, log, loader, onEvent } = parts;
-  const job = new TrainingJob(parts, pretrainWork(parts));
+  const probe = labelled && config.probe &&
+    cleanup.use(new OnlineProbe(parts, config.probe, labelled, options.workerUrl));
+  const job = new TrainingJob(parts, pretrainWork(parts, probe));
   onEvent(job.startEvent());
   if (parts.firstBatch && options.checkKernels !== false) await checkRunKernels(parts);
   if (parts.firstBatch && options.tune !== false) await tunePretraining(parts);

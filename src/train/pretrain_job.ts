@@ -4,6 +4,7 @@ import type { Mae } from "../models/mae.ts";
 import { sampleNoise } from "../models/mask_sampling.ts";
 import { type ImageShape, patchifyPixels } from "../ops/normalize_pixels.ts";
 import { Random, Stream } from "../util/random.ts";
+import type { OnlineProbe } from "./online_probe.ts";
 import type { JobWork, RunParts, Trained } from "./training_job.ts";
 
 /** A masked autoencoder with its optimizer. */
@@ -18,13 +19,18 @@ export interface PretrainParts extends RunParts, PretrainedModel {
   readonly config: PretrainConfig;
 }
 
-/** Pre-training's part in a run. */
-export function pretrainWork({ config, model }: Pick<PretrainParts, "config" | "model">): JobWork {
+/**
+ * Pre-training's part in a run.
+ * @param probe what looks at labelled images now and then; null where nobody asked for it
+ */
+export function pretrainWork({ config, model, loader }: PretrainParts, probe: OnlineProbe | null): JobWork {
   const { mask, data, optim, run } = config;
   const [height, width] = model.imageSize;
   const shape: ImageShape = [optim.batchSize, height, width, model.channels];
   return {
     job: "pretrain",
+    evaluateEvery: config.probe ? Math.max(1, config.probe.every * loader.stepsPerEpoch) : undefined,
+    evaluate: probe ? (step) => probe.look(step, step / loader.stepsPerEpoch) : undefined,
     computeGradients(batch, step, micro) {
       const random = new Random(run.seed, Stream.mask, step, micro);
       const noise = sampleNoise(mask, model.grid, optim.batchSize, random);

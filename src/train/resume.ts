@@ -60,7 +60,8 @@ export function changedKeys(before: unknown, after: unknown, prefix = ""): strin
       changedKeys(before[key], after[key], prefix ? `${prefix}.${key}` : key)
     );
   }
-  if (harmless.has(prefix) || JSON.stringify(before) === JSON.stringify(after)) return [];
+  const isLook = prefix === "probe" || prefix.startsWith("probe."); // it draws and changes nothing
+  if (isLook || harmless.has(prefix) || JSON.stringify(before) === JSON.stringify(after)) return [];
   return [prefix];
 }
 

@@ -68,11 +68,11 @@ export class RunLog {
   }
 }
 
-/** `val_top1` as `val/top1`, and so on. */
+/** `val_top1` as `val/top1`, and so on; `knn_top1` as `val/knn_top1`. */
 function validationScalars(record: MetricsRecord): Record<string, number | null> {
   return Object.fromEntries(
-    Object.entries(record).filter(([name]) => name.startsWith("val_"))
-      .map(([name, value]) => [name.replace("_", "/"), value]),
+    Object.entries(record).filter(([name]) => /^(val|knn)_/.test(name))
+      .map(([name, value]) => [`val/${name.replace("val_", "")}`, value]),
   );
 }
 

@@ -63,6 +63,7 @@ Deno.test("resolvePretrainConfig() has the defaults of the contract", () => {
       keep: 3,
       figureImages: 6,
     },
+    probe: null,
   });
 });
 
@@ -231,10 +232,13 @@ Deno.test("toYaml() gives back the same configuration", () => {
   }
 });
 
-Deno.test("toYaml() writes every key that there is", () => {
-  const written = leaves(parseYaml(toYaml(resolve("model.encoder.depth=6"))));
-  const keys = configKeys().map(({ key }) => key).filter((key) => key !== "model.encoder");
-  assertEquals(written.sort(), keys.sort());
+Deno.test("toYaml() writes every key that there is, and a probe only where there is one", () => {
+  const written = (...sets: string[]) =>
+    leaves(parseYaml(toYaml(resolve("model.encoder.depth=6", ...sets)))).sort();
+  const keys = configKeys().map(({ key }) => key).filter((key) => key !== "model.encoder" && key !== "probe")
+    .sort();
+  assertEquals(written("probe.data=labelled"), keys);
+  assertEquals(written(), keys.filter((key) => !key.startsWith("probe.")));
 });
 
 Deno.test("toYaml() writes a preset by its name", () => {
