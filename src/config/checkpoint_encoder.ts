@@ -28,9 +28,12 @@ function encoderValues({ width, depth, heads, mlpRatio }: TransformerConfig) {
 }
 
 /** Sizes of a classifier that a checkpoint fixes. */
-interface FixedSizes {
+export interface FixedSizes {
+  /** The blocks. */
   readonly encoder: TransformerConfig;
+  /** Size of a patch in pixels. */
   readonly patchSize: Size;
+  /** Values per pixel. */
   readonly channels: 1 | 3 | 4;
 }
 

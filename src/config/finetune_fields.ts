@@ -10,13 +10,13 @@ import {
 import { optimFields } from "./common_fields.ts";
 import { defaultColorJitter, officialErasing, officialMix, officialRandAugment } from "./finetune_types.ts";
 import { either, type Kind, number, oneOf, pair, whole } from "./kinds.ts";
-import { optionalSection } from "./optional_section.ts";
-import { derived, field, withDerivedDefault } from "./settings.ts";
+import { type OptionalSection, optionalSection } from "./optional_section.ts";
+import { derived, type Field, field, withDerivedDefault } from "./settings.ts";
 
 const share = number({ from: 0, to: 1 });
 
 /** `from` */
-export const finetuneFrom = fromField("trains from scratch");
+export const finetuneFrom: Field<string | null> = fromField("trains from scratch");
 
 const trainBlocks: Kind<number | "all"> = {
   ...either(either(oneOf(0, 0.5), whole(1, 1000)), oneOf("all")),
@@ -37,45 +37,48 @@ export const finetuneModelFields = {
 };
 
 /** `data.augment:`, but for what can be left out. */
-export const finetuneAugmentFields = cropFields;
+export const finetuneAugmentFields: typeof cropFields = cropFields;
 
 const random = officialRandAugment;
 
+/** The keys of `data.augment.rand_augment:` */
+export const randAugmentFields = {
+  operations: field(
+    "data.augment.rand_augment.operations",
+    whole(1, 100),
+    random.operations,
+    "operations drawn for an image",
+  ),
+  magnitude: field(
+    "data.augment.rand_augment.magnitude",
+    number({ from: 0, to: 10 }),
+    random.magnitude,
+    "their mean strength",
+  ),
+  deviation: field(
+    "data.augment.rand_augment.deviation",
+    number({ from: 0, to: 100 }),
+    random.deviation,
+    "standard deviation of their strength",
+  ),
+  probability: field(
+    "data.augment.rand_augment.probability",
+    share,
+    random.probability,
+    "chance that a drawn operation is carried out",
+  ),
+  interpolation: field(
+    "data.augment.rand_augment.interpolation",
+    oneOf("bilinear", "bicubic", "random"),
+    random.interpolation,
+    "how rotations, shears and translations are resampled",
+  ),
+};
+
 /** `data.augment.rand_augment:` */
-export const randAugmentSection = optionalSection(
+export const randAugmentSection: OptionalSection<typeof randAugmentFields> = optionalSection(
   "data.augment.rand_augment",
-  {
-    operations: field(
-      "data.augment.rand_augment.operations",
-      whole(1, 100),
-      random.operations,
-      "operations drawn for an image",
-    ),
-    magnitude: field(
-      "data.augment.rand_augment.magnitude",
-      number({ from: 0, to: 10 }),
-      random.magnitude,
-      "their mean strength",
-    ),
-    deviation: field(
-      "data.augment.rand_augment.deviation",
-      number({ from: 0, to: 100 }),
-      random.deviation,
-      "standard deviation of their strength",
-    ),
-    probability: field(
-      "data.augment.rand_augment.probability",
-      share,
-      random.probability,
-      "chance that a drawn operation is carried out",
-    ),
-    interpolation: field(
-      "data.augment.rand_augment.interpolation",
-      oneOf("bilinear", "bicubic", "random"),
-      random.interpolation,
-      "how rotations, shears and translations are resampled",
-    ),
-  },
+  randAugmentFields,
   "default",
   "RandAugment; none leaves it out",
 );
@@ -88,47 +91,53 @@ const strength = (name: "brightness" | "contrast" | "saturation") =>
     `how far the factor of ${name} strays from 1`,
   );
 
+/** The keys of `data.augment.color_jitter:` */
+export const colorJitterFields = {
+  brightness: strength("brightness"),
+  contrast: strength("contrast"),
+  saturation: strength("saturation"),
+};
+
 /** `data.augment.color_jitter:` */
-export const colorJitterSection = optionalSection(
+export const colorJitterSection: OptionalSection<typeof colorJitterFields> = optionalSection(
   "data.augment.color_jitter",
-  {
-    brightness: strength("brightness"),
-    contrast: strength("contrast"),
-    saturation: strength("saturation"),
-  },
+  colorJitterFields,
   "none",
   "colour jitter, in place of RandAugment",
 );
 
-/** `data.augment.erasing:` */
-export const erasingSection = optionalSection(
-  "data.augment.erasing",
-  {
-    probability: field(
-      "data.augment.erasing.probability",
-      share,
-      officialErasing.probability,
-      "chance that an image loses a rectangle",
+/** The keys of `data.augment.erasing:` */
+export const erasingFields = {
+  probability: field(
+    "data.augment.erasing.probability",
+    share,
+    officialErasing.probability,
+    "chance that an image loses a rectangle",
+  ),
+  area: {
+    ...field(
+      "data.augment.erasing.area",
+      pair({ above: 0, to: 1 }, true),
+      officialErasing.area,
+      "area of the rectangle as a share of the image's",
     ),
-    area: {
-      ...field(
-        "data.augment.erasing.area",
-        pair({ above: 0, to: 1 }, true),
-        officialErasing.area,
-        "area of the rectangle as a share of the image's",
-      ),
-      fallbackText: "[0.02, 1/3]",
-    },
-    aspect: {
-      ...field(
-        "data.augment.erasing.aspect",
-        pair({ above: 0, to: 1000 }, true),
-        officialErasing.aspect,
-        "height over width of the rectangle",
-      ),
-      fallbackText: "[0.3, 1/0.3]",
-    },
+    fallbackText: "[0.02, 1/3]",
   },
+  aspect: {
+    ...field(
+      "data.augment.erasing.aspect",
+      pair({ above: 0, to: 1000 }, true),
+      officialErasing.aspect,
+      "height over width of the rectangle",
+    ),
+    fallbackText: "[0.3, 1/0.3]",
+  },
+};
+
+/** `data.augment.erasing:` */
+export const erasingSection: OptionalSection<typeof erasingFields> = optionalSection(
+  "data.augment.erasing",
+  erasingFields,
   "default",
   "random erasing; none leaves it out",
 );

@@ -9,17 +9,19 @@ import {
 } from "./classifier_fields.ts";
 import { optimFields } from "./common_fields.ts";
 import { number } from "./kinds.ts";
-import { optionalSection } from "./optional_section.ts";
-import { field, withDefault, withDerivedDefault } from "./settings.ts";
+import { type OptionalSection, optionalSection } from "./optional_section.ts";
+import { type Field, field, withDefault, withDerivedDefault } from "./settings.ts";
 
 /** `from` */
-export const linprobeFrom = fromField("probes an encoder of random weights, for comparison");
+export const linprobeFrom: Field<string | null> = fromField(
+  "probes an encoder of random weights, for comparison",
+);
 
 /** The rest of `model:`. */
 export const linprobeModelFields = { ...classifierImageFields, pooling: poolingField("class_token") };
 
 /** `data.augment:` */
-export const linprobeAugmentSection = optionalSection(
+export const linprobeAugmentSection: OptionalSection<typeof cropFields> = optionalSection(
   "data.augment",
   cropFields,
   "default",

@@ -74,7 +74,8 @@ export interface RunPlan<Config extends JobConfig, Made extends Trained> {
 }
 
 /** `RunOptions` of a job that hears of events. */
-interface OpenOptions extends RunOptions {
+export interface OpenOptions extends RunOptions {
+  /** Hears of everything that happens. */
   readonly onEvent?: (event: PretrainEvent) => void;
 }
 
