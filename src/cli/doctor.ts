@@ -131,6 +131,6 @@ function verdict(adapter: AdapterReport | null, failed: boolean): string {
   }
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
   const largest = formatBytes(Math.min(maxBufferSize, maxStorageBufferBindingSize));
-  const slow = adapter.software ? "; on a graphics card training is a hundred times faster and more" : "";
+  const slow = adapter.software ? "; a graphics card trains many times faster" : "";
   return `Everything works; the largest tensor is ${largest}${slow}`;
 }

@@ -121,6 +121,10 @@ function nextWhenDone({ checkpoint, figure }: PretrainResult): string {
     ...(figure === null ? [] : [["look at the reconstructions", shellWord(figure)]]),
     ["see what the checkpoint holds", invocation(`inspect ${shellWord(checkpoint)}`)],
     [
+      "train a classifier from it",
+      invocation(`finetune --from ${shellWord(checkpoint)} --data DIR --out DIR`),
+    ],
+    [
       "train on images of your own",
       invocation("pretrain --config configs/pretrain/vit_base.yaml --data DIR --out DIR"),
     ],

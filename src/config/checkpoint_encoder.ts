@@ -61,7 +61,7 @@ export function checkAgainstCheckpoint(
 }
 
 function contradiction(has: string): string {
-  return `contradicts the checkpoint, whose encoder ${has}; leave the key out`;
+  return `contradicts the checkpoint, whose encoder ${has}; leave the key out, or the configuration file that has it`;
 }
 
 function checkEncoder(own: TransformerConfig, wanted: TransformerConfig, settings: Settings): void {

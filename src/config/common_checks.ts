@@ -128,7 +128,9 @@ export function checkSchedule(optim: ScheduleConfig, settings: Settings): void {
     throw settings.conflict(
       optimFields.warmupEpochs,
       optim.warmupEpochs,
-      `must not be more than optim.epochs ${optim.epochs} (${settings.source(optimFields.epochs)})`,
+      `must not be more than optim.epochs ${optim.epochs} (${
+        settings.source(optimFields.epochs)
+      }); lower it with --set optim.warmup_epochs=N`,
     );
   }
   const peak = optim.lr ?? optim.blr * optim.batchSize * optim.accumulate / 256;

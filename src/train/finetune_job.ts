@@ -103,9 +103,13 @@ export class FinetuneWork implements JobWork {
     };
   }
 
-  /** Takes the new weights into their averages. */
-  afterStep(): void {
-    this.#parts.ema?.update();
+  /**
+   * Takes the new weights into their averages. In the first steps these look back less far, so that a short run is not
+   * evaluated by the weights it began with (TensorFlow's warm-up of moving averages).
+   */
+  afterStep(steps: number): void {
+    const { ema } = this.#parts;
+    ema?.update(Math.min(ema.decay, (1 + steps) / (10 + steps)));
   }
 
   /** Evaluates the averages where there are any, else the weights. */

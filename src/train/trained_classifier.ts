@@ -31,7 +31,9 @@ export async function readClassifier(path: string): Promise<StoredClassifier> {
   if (classifier !== null && source.state.has("head.weight")) return { ...source, classifier };
   throw new InputError(
     `"${source.path}" is no classifier of mae finetune or mae linprobe: ` +
-      (classifier === null ? "no state.json with class names lies beside it" : "it has no head"),
+      (source.state.has("head.weight")
+        ? "no state.json with class names lies beside it"
+        : "it has no head, which mae finetune trains"),
   );
 }
 

@@ -87,8 +87,8 @@ export interface JobWork {
     step: number,
     micro: number,
   ): { readonly loss: tf.Tensor; readonly gradients: ReadonlyMap<string, tf.Tensor> };
-  /** Records what follows an update of the parameters. */
-  afterStep?(): void;
+  /** Records what follows an update of the parameters; `steps` have been made by then. */
+  afterStep?(steps: number): void;
   /** Steps between two evaluations; the last step is always one. */
   readonly evaluateEvery?: number;
   /** Evaluates what has been trained: the numbers for the log, and whether it is the best checkpoint so far. */
@@ -205,7 +205,7 @@ export class TrainingJob {
       optimizer.accumulate(loss, gradients);
     }
     optimizer.step(this.#learningRate(step));
-    this.#work.afterStep?.();
+    this.#work.afterStep?.(step + 1);
     runtime.check();
   }
 

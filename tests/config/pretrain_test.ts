@@ -161,7 +161,7 @@ Deno.test("resolvePretrainConfig() names the origin that is to blame", () => {
   ];
   assertEquals(
     assertThrows(() => resolvePretrainConfig(layers), InputError).message,
-    "optim.warmup_epochs 40 (from my.yaml) must not be more than optim.epochs 5 (from --epochs)",
+    "optim.warmup_epochs 40 (from my.yaml) must not be more than optim.epochs 5 (from --epochs); lower it with --set optim.warmup_epochs=N",
   );
   assertStringIncludes(refusal("model.patch_size=15"), "model.image_size 224 (the default) must be");
   assertStringIncludes(refusal("model.encoder.width=190"), "model.encoder.width 190 (from --set)");
