@@ -75,8 +75,8 @@ export type { AdapterReport, LimitName, OptionalFeature } from "./src/gpu/adapte
 export { readTensor, readTensors } from "./src/gpu/tensors.ts";
 
 // The model
+export type { ComputeOptions } from "./src/models/compute.ts";
 export {
-  type ComputeOptions,
   countParameters,
   createMae,
   type Mae,

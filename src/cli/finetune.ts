@@ -2,11 +2,17 @@
 
 import { finetuneKeys, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
-import { shippedConfigs } from "../config/shipped.ts";
 import type { FinetuneOptions, FinetuneResult, PreparedFinetuning } from "../train/finetune.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
-import { columnsOf, type Terminal } from "./terminal.ts";
-import { classifierSummary, givenLayers, jobLayers, runFlags, runJob } from "./training.ts";
+import type { Terminal } from "./terminal.ts";
+import {
+  classifierSummary,
+  configurationHelp,
+  givenLayers,
+  jobLayers,
+  runFlags,
+  runJob,
+} from "./training.ts";
 
 const flags: readonly Flag[] = [
   { name: "config", value: "FILE", help: "configuration to start from; the paper's recipe by default" },
@@ -67,16 +73,9 @@ export function finetuneCommand(job: FinetuneJob): Command {
 }
 
 function details(): string {
-  const keys = finetuneKeys().map((
-    { key, description, default: fallback },
-  ) => [key, `${description} (${fallback})`]);
-  const shipped = shippedConfigs("finetune");
-  const configs = shipped.length === 0
-    ? ""
-    : `Configurations that come with the program:\n${columnsOf(shipped.map(({ path }) => [path]))}\n\n`;
-  return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(keys)}
+  return `${configurationHelp(finetuneKeys(), "finetune")}
 
-${configs}Later ones win: defaults, sizes and statistics of the checkpoint, configuration file, --set, other flags.
+Later ones win: defaults, sizes and statistics of the checkpoint, configuration file, --set, other flags.
 Control-C saves a checkpoint and ends the run; --resume --out DIR goes on to the same result.`;
 }
 

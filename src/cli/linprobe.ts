@@ -2,12 +2,18 @@
 
 import type { LinprobeConfig } from "../config/finetune_types.ts";
 import { linprobeKeys, linprobeYaml, resolveLinprobeConfig } from "../config/linprobe.ts";
-import { shippedConfigs } from "../config/shipped.ts";
 import type { LinprobeOptions, LinprobeResult, PreparedLinprobe } from "../train/linprobe.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
 import { invocation } from "./invocation.ts";
-import { columnsOf, type Terminal } from "./terminal.ts";
-import { classifierSummary, givenLayers, jobLayers, runFlags, runJob } from "./training.ts";
+import type { Terminal } from "./terminal.ts";
+import {
+  classifierSummary,
+  configurationHelp,
+  givenLayers,
+  jobLayers,
+  runFlags,
+  runJob,
+} from "./training.ts";
 
 const flags: readonly Flag[] = [
   { name: "config", value: "FILE", help: "configuration to start from; the paper's recipe by default" },
@@ -69,13 +75,7 @@ export function linprobeCommand(job: LinprobeJob): Command {
 }
 
 function details(): string {
-  const keys = linprobeKeys().map((
-    { key, description, default: fallback },
-  ) => [key, `${description} (${fallback})`]);
-  return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(keys)}
-
-Configurations that come with the program:
-${columnsOf(shippedConfigs("linprobe").map(({ path }) => [path]))}
+  return `${configurationHelp(linprobeKeys(), "linprobe")}
 
 Later ones win: defaults, sizes and statistics of the checkpoint, configuration file, --set, other flags.
 With --set data.augment=none features are computed once, and an epoch takes a moment.

@@ -2,7 +2,7 @@
 
 import type { ConfigLayer } from "../config/layers.ts";
 import { configKeys, resolvePretrainConfig, toYaml } from "../config/pretrain.ts";
-import { readConfigLayer, shippedConfigs } from "../config/shipped.ts";
+import { readConfigLayer } from "../config/shipped.ts";
 import type { PretrainConfig } from "../config/types.ts";
 import type { PretrainOptions, PretrainResult } from "../train/pretrain.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
@@ -10,6 +10,7 @@ import { type DemoRuns, demoRuns } from "./demo_runs.ts";
 import { invocation, shellWord } from "./invocation.ts";
 import { columnsOf, type Terminal } from "./terminal.ts";
 import {
+  configurationHelp,
   endLine,
   givenLayers,
   nextWhenStopped,
@@ -54,13 +55,7 @@ export function pretrainCommand(train: PretrainJob, demos: DemoRuns = demoRuns):
 }
 
 function details(): string {
-  const keys = configKeys().map((
-    { key, description, default: fallback },
-  ) => [key, `${description} (${fallback})`]);
-  return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(keys)}
-
-Configurations that come with the program:
-${columnsOf(shippedConfigs("pretrain").map(({ path }) => [path]))}
+  return `${configurationHelp(configKeys(), "pretrain")}
 
 Later ones win: defaults, configuration file, --set, other flags.
 Without --config and --out each run of the demo gets a folder of its own: runs/demo, runs/demo-2, ...

@@ -1,7 +1,8 @@
 /** What the commands that train have in common: flags over a configuration, events on the terminal, signals, results. */
 
 import { type ConfigLayer, isMapping, nested, parseSet } from "../config/layers.ts";
-import { readConfigLayer } from "../config/shipped.ts";
+import { type ConfigJob, readConfigLayer, shippedConfigs } from "../config/shipped.ts";
+import type { ConfigKey } from "../config/settings.ts";
 import type { LinprobeEvent } from "../train/events.ts";
 import type { FinetuneResult } from "../train/finetune.ts";
 import type { RunOptions, RunResult } from "../train/open_run.ts";
@@ -38,6 +39,15 @@ const numeric = new Set([
   "model.train_blocks",
   "data.split",
 ]);
+
+/** For the help of such a command: its configuration keys, and the configurations that come with the program. */
+export function configurationHelp(keys: readonly ConfigKey[], job: ConfigJob): string {
+  const rows = keys.map(({ key, description, default: fallback }) => [key, `${description} (${fallback})`]);
+  return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(rows)}
+
+Configurations that come with the program:
+${columnsOf(shippedConfigs(job).map(({ path }) => [path]))}`;
+}
 
 /** What `--set` says, and over it what the flags say that set a key. */
 export function givenLayers(args: Arguments, flags: readonly Flag[]): ConfigLayer[] {

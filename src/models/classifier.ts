@@ -1,7 +1,6 @@
 /** The encoder with a classification head: the official fine-tuning's vision transformer, whole or in its last blocks. */
 import { tf } from "../deps/tfjs.ts";
 import type { Size } from "../config/types.ts";
-import { kernelTarget } from "../gpu/target.ts";
 import type { StoredTensor } from "../formats/dtypes.ts";
 import {
   applyBlock,
@@ -28,7 +27,6 @@ import { patchify } from "../ops/patchify.ts";
 import { poolTokens } from "../ops/pool_tokens.ts";
 import { recordsGradients } from "../ops/operation.ts";
 import { withoutGradient } from "../ops/without_gradient.ts";
-import { InputError } from "../util/errors.ts";
 import {
   type ClassifierConfig,
   type ClassifierSizes,
@@ -37,7 +35,7 @@ import {
   normName,
 } from "./classifier_config.ts";
 import { type EncoderLoad, encoderState } from "./encoder_state.ts";
-import type { ComputeOptions } from "./mae.ts";
+import { checkPrecision, type ComputeOptions } from "./compute.ts";
 import { classTargets, type Labels } from "./labels.ts";
 
 /** How one batch is trained on. */
@@ -275,10 +273,6 @@ export function createClassifier(
   { seed = 0, ...compute }: { seed?: number } & ComputeOptions = {},
 ): Classifier {
   const sizes = classifierSizes(config);
-  if (compute.precision === "f16" && !kernelTarget()?.half) {
-    throw new InputError(
-      "Precision f16 needs a GPU with the feature shader-f16, which this device lacks (mae doctor shows it); use f32",
-    );
-  }
+  checkPrecision(compute);
   return new Classifier(config, sizes, createParameters(classifierSpecs(config, sizes, seed)), compute);
 }

@@ -11,8 +11,6 @@ import {
   linearSpecs,
   normSpecs,
 } from "../nn/block.ts";
-import { kernelTarget } from "../gpu/target.ts";
-import { InputError } from "../util/errors.ts";
 import { normal, table, uniform, xavierUniform } from "../nn/initialize.ts";
 import {
   createParameters,
@@ -32,6 +30,7 @@ import { patchGrid, patchify } from "../ops/patchify.ts";
 import { maskedPixelLoss } from "../ops/pixel_loss.ts";
 import { addPositions, dropClassToken, scatterTokens } from "../ops/scatter_tokens.ts";
 import { Random, Stream } from "../util/random.ts";
+import { checkPrecision, type ComputeOptions } from "./compute.ts";
 
 /** Architecture and target of a masked autoencoder. */
 export interface MaeConfig {
@@ -49,17 +48,6 @@ export interface MaeConfig {
   readonly normalizeTarget?: boolean;
   /** `encoder` is the ablation that feeds mask tokens through the encoder; `decoder` (default) is MAE. */
   readonly maskTokens?: ModelConfig["maskTokens"];
-}
-
-/** How a model computes, which changes nothing about what it is. */
-export interface ComputeOptions {
-  /**
-   * `f16` keeps what blocks make (and its gradients) in half precision, on devices with `shader-f16`; sums, the residual
-   * stream, parameters and the optimizer stay in single precision. `f32` by default.
-   */
-  readonly precision?: "f32" | "f16";
-  /** Keep only each block's input, and run the block again on the way back; false by default. */
-  readonly remat?: boolean;
 }
 
 /** How one batch is masked. */
@@ -283,11 +271,7 @@ export function createMae(
   { seed = 0, ...compute }: { seed?: number } & ComputeOptions = {},
 ): Mae {
   const sizes = checkSizes(config);
-  if (compute.precision === "f16" && !kernelTarget()?.half) {
-    throw new InputError(
-      "Precision f16 needs a GPU with the feature shader-f16, which this device lacks (mae doctor shows it); use f32",
-    );
-  }
+  checkPrecision(compute);
   return new Mae(config, sizes, createParameters(maeSpecs(config, sizes, seed)), compute);
 }
 

@@ -4,17 +4,15 @@ import type { FinetuneConfig } from "../config/finetune_types.ts";
 import { type ConfigLayer, isMapping } from "../config/layers.ts";
 import type { LabelledImages } from "../data/labelled.ts";
 import { setTuning } from "../gpu/tuner.ts";
-import { bestPath } from "./best_checkpoint.ts";
-import type { EvaluationSummary, FoundCheckpoint } from "./checkpoint.ts";
+import type { FoundCheckpoint } from "./checkpoint.ts";
 import { drawCurveFigure } from "./curve_figure.ts";
 import { type EncoderSource, readEncoderSource } from "./encoder_source.ts";
 import type { FinetuneEvent } from "./events.ts";
 import { FinetuneWork, tuneFinetuning } from "./finetune_job.ts";
 import { createFinetuned, describeLoad, type FinetunedModel } from "./finetune_model.ts";
-import { checkRunKernels } from "./kernel_check.ts";
-import { checkResumed, listImagesOf } from "./labelled_run.ts";
-import { openRun, type RunOptions, type RunResult } from "./open_run.ts";
-import { TrainingJob } from "./training_job.ts";
+import { checkResumed, type ClassifierResult, classifierResult, listImagesOf } from "./labelled_run.ts";
+import { openRun, type RunOptions } from "./open_run.ts";
+import { runTraining } from "./run_training.ts";
 
 /** How to run, besides the configuration. */
 export interface FinetuneOptions extends RunOptions {
@@ -24,17 +22,8 @@ export interface FinetuneOptions extends RunOptions {
   readonly source?: EncoderSource | null;
 }
 
-/** How a run ended and where its files are. */
-export interface FinetuneResult extends RunResult {
-  /** Names of the classes, in the order of the head's rows. */
-  readonly classes: readonly string[];
-  /** The newest evaluation; null before the first. */
-  readonly evaluation: EvaluationSummary | null;
-  /** The best evaluation; null before the first. */
-  readonly best: EvaluationSummary | null;
-  /** Folder of the best checkpoint; null before the first evaluation. */
-  readonly bestCheckpoint: string | null;
-}
+/** How a run ended, how well it did, and where its files are. */
+export type FinetuneResult = ClassifierResult;
 
 /** A configuration, and the encoder that it starts from. */
 export interface PreparedFinetuning {
@@ -91,31 +80,14 @@ export async function finetune(
     options,
     cleanup,
   );
-  const { folder, log, loader } = parts;
   const whole = { ...parts, images, workerUrl, onEvent };
   const work = new FinetuneWork(whole);
-  const job = new TrainingJob(parts, work);
-  onEvent(job.startEvent());
-  if (parts.firstBatch && options.checkKernels !== false) await checkRunKernels(parts);
-  if (parts.firstBatch && options.tune !== false) await tuneFinetuning(whole);
-  const { step, interrupted } = await job.train();
-  const figure = interrupted ? null : await drawCurveFigure(parts, step);
-  await log.close();
-  return {
-    steps: step,
-    loss: job.loss,
-    checkpoint: job.checkpoint,
-    metrics: folder.metrics,
-    figure,
-    events: folder.events,
-    interrupted,
-    seconds: (performance.now() - started) / 1000,
-    brokenFiles: loader.broken.length + work.brokenFiles,
-    classes: images.classes,
-    evaluation: work.evaluation,
-    best: work.best,
-    bestCheckpoint: work.best && bestPath(folder.path),
-  };
+  const result = await runTraining(parts, work, options, {
+    started,
+    tune: () => tuneFinetuning(whole),
+    draw: ({ step }) => drawCurveFigure(parts, step),
+  });
+  return classifierResult(result, images, work, parts.folder);
 }
 
 /** The classifier with the encoder's weights, or with those it began with where a checkpoint is about to be restored. */

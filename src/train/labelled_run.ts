@@ -6,10 +6,13 @@ import type {
 } from "../config/finetune_types.ts";
 import { type LabelledImages, listLabelledImages } from "../data/labelled.ts";
 import { InputError } from "../util/errors.ts";
+import { bestPath } from "./best_checkpoint.ts";
 import type { EvaluationSummary, FoundCheckpoint, TrainState } from "./checkpoint.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { EvaluationEvent } from "./events.ts";
+import type { RunResult } from "./open_run.ts";
+import type { RunFolder } from "./run_folder.ts";
 
 /** The images that a run trains and validates with; says how many there are. Throws `InputError` when they cannot work. */
 export async function listImagesOf(
@@ -111,4 +114,33 @@ export class EvaluationRecord {
 function isBetter(evaluation: EvaluationSummary, than: EvaluationSummary): boolean {
   if (evaluation.top1 !== than.top1) return evaluation.top1 > than.top1;
   return (evaluation.loss ?? Infinity) < (than.loss ?? Infinity);
+}
+
+/** How a run ended, how well it did, and where its files are. */
+export interface ClassifierResult extends RunResult {
+  /** Names of the classes, in the order of the head's rows. */
+  readonly classes: readonly string[];
+  /** The newest evaluation; null before the first. */
+  readonly evaluation: EvaluationSummary | null;
+  /** The best evaluation; null before the first. */
+  readonly best: EvaluationSummary | null;
+  /** Folder of the best checkpoint; null before the first evaluation. */
+  readonly bestCheckpoint: string | null;
+}
+
+/** The same of a run that has ended, from what its work has counted. */
+export function classifierResult(
+  result: RunResult,
+  { classes }: LabelledImages,
+  { evaluation, best, brokenFiles }: Pick<ClassifierResult, "evaluation" | "best" | "brokenFiles">,
+  folder: RunFolder,
+): ClassifierResult {
+  return {
+    ...result,
+    brokenFiles: result.brokenFiles + brokenFiles,
+    classes,
+    evaluation,
+    best,
+    bestCheckpoint: best && bestPath(folder.path),
+  };
 }

@@ -5,19 +5,16 @@ import { linprobeCheckpoint, linprobeYaml, resolveLinprobeConfig } from "../conf
 import type { LabelledImages } from "../data/labelled.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import { InputError } from "../util/errors.ts";
-import { bestPath } from "./best_checkpoint.ts";
 import type { FoundCheckpoint } from "./checkpoint.ts";
 import { drawCurveFigure } from "./curve_figure.ts";
 import { type EncoderSource, encoderWords, readEncoderSource } from "./encoder_source.ts";
 import type { LinprobeEvent } from "./events.ts";
 import { FeatureLoader } from "./feature_loader.ts";
-import type { FinetuneResult } from "./finetune.ts";
-import { checkRunKernels } from "./kernel_check.ts";
-import { checkResumed, listImagesOf } from "./labelled_run.ts";
+import { checkResumed, type ClassifierResult, classifierResult, listImagesOf } from "./labelled_run.ts";
 import { LinprobeWork, tuneProbing } from "./linprobe_job.ts";
 import { createProbed, type ProbedModel } from "./linprobe_model.ts";
 import { openRun, type RunOptions } from "./open_run.ts";
-import { TrainingJob } from "./training_job.ts";
+import { runTraining } from "./run_training.ts";
 
 /** How to run, besides the configuration. */
 export interface LinprobeOptions extends RunOptions {
@@ -28,7 +25,7 @@ export interface LinprobeOptions extends RunOptions {
 }
 
 /** How a run ended, how well it did, and where its files are. */
-export type LinprobeResult = FinetuneResult;
+export type LinprobeResult = ClassifierResult;
 
 /** A configuration, and the encoder that it probes. */
 export interface PreparedLinprobe {
@@ -91,32 +88,15 @@ export async function linprobe(
     options,
     cleanup,
   );
-  const { folder, log, loader } = parts;
   const whole = { ...parts, images, workerUrl, onEvent };
   const work = new LinprobeWork(whole);
-  const job = new TrainingJob(parts, work);
-  onEvent(job.startEvent());
-  if (parts.firstBatch && options.checkKernels !== false) await checkRunKernels(parts);
-  if (parts.firstBatch && options.tune !== false) await tuneProbing(whole);
-  if (parts.firstBatch) await work.prepare();
-  const { step, interrupted } = await job.train();
-  const figure = interrupted ? null : await drawCurveFigure(parts, step);
-  await log.close();
-  return {
-    steps: step,
-    loss: job.loss,
-    checkpoint: job.checkpoint,
-    metrics: folder.metrics,
-    figure,
-    events: folder.events,
-    interrupted,
-    seconds: (performance.now() - started) / 1000,
-    brokenFiles: loader.broken.length + work.brokenFiles,
-    classes: images.classes,
-    evaluation: work.evaluation,
-    best: work.best,
-    bestCheckpoint: work.best && bestPath(folder.path),
-  };
+  const result = await runTraining(parts, work, options, {
+    started,
+    tune: () => tuneProbing(whole),
+    prepare: () => work.prepare(),
+    draw: ({ step }) => drawCurveFigure(parts, step),
+  });
+  return classifierResult(result, images, work, parts.folder);
 }
 
 function checkBatch({ optim: { batchSize } }: LinprobeConfig): void {

@@ -8,12 +8,11 @@ import { AdamW } from "../optim/adamw.ts";
 import { pretrainGroups } from "../optim/groups.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import type { PretrainEvent } from "./events.ts";
-import { checkRunKernels } from "./kernel_check.ts";
 import { listProbeImages, OnlineProbe } from "./online_probe.ts";
 import { openRun, type RunOptions, type RunResult } from "./open_run.ts";
 import { type PretrainedModel, pretrainWork } from "./pretrain_job.ts";
 import { drawRunFigure } from "./run_figure.ts";
-import { TrainingJob } from "./training_job.ts";
+import { runTraining } from "./run_training.ts";
 import { tunePretraining } from "./tuning.ts";
 
 /** How to run, besides the configuration. */
@@ -52,27 +51,13 @@ export async function pretrain(
     options,
     cleanup,
   );
-  const { folder, log, loader, onEvent } = parts;
   const probe = labelled && config.probe &&
     cleanup.use(new OnlineProbe(parts, config.probe, labelled, options.workerUrl));
-  const job = new TrainingJob(parts, pretrainWork(parts, probe));
-  onEvent(job.startEvent());
-  if (parts.firstBatch && options.checkKernels !== false) await checkRunKernels(parts);
-  if (parts.firstBatch && options.tune !== false) await tunePretraining(parts);
-  const { step, interrupted } = await job.train();
-  const figure = interrupted ? null : await drawRunFigure(parts, { step, loss: job.loss });
-  await log.close();
-  return {
-    steps: step,
-    loss: job.loss,
-    checkpoint: job.checkpoint,
-    metrics: folder.metrics,
-    figure,
-    events: folder.events,
-    interrupted,
-    seconds: (performance.now() - started) / 1000,
-    brokenFiles: loader.broken.length,
-  };
+  return await runTraining(parts, pretrainWork(parts, probe), options, {
+    started,
+    tune: () => tunePretraining(parts),
+    draw: (facts) => drawRunFigure(parts, facts),
+  });
 }
 
 function modelConfig({ model, target }: PretrainConfig): MaeConfig {

@@ -3,7 +3,7 @@ import type { LabelledSource } from "../data/labelled.ts";
 import type { ImageSource } from "../data/source.ts";
 import { pathOfSample } from "../data/source.ts";
 import { type Classifier, createClassifier } from "../models/classifier.ts";
-import type { ComputeOptions } from "../models/mae.ts";
+import type { ComputeOptions } from "../models/compute.ts";
 import { InputError } from "../util/errors.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
 import { type EncoderSource, readEncoderSource } from "./encoder_source.ts";

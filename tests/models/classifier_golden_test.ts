@@ -3,7 +3,7 @@ import { assert, assertEquals } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 import { type Classifier, createClassifier } from "../../src/models/classifier.ts";
-import type { ComputeOptions } from "../../src/models/mae.ts";
+import type { ComputeOptions } from "../../src/models/compute.ts";
 import { withBody } from "../../src/ops/operation.ts";
 import { Control } from "../../src/ops/step_control.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
