@@ -2,7 +2,8 @@
 import { assertEquals, assertRejects } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
-import { type ComputeOptions, createMae, type Mae } from "../../src/models/mae.ts";
+import type { ComputeOptions } from "../../src/models/compute.ts";
+import { createMae, type Mae } from "../../src/models/mae.ts";
 import { attentionBranch, mlpBranch } from "../../src/nn/block.ts";
 import { withBody } from "../../src/ops/operation.ts";
 import { patchEmbed } from "../../src/ops/patch_embed.ts";
