@@ -3,6 +3,7 @@
 import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
 import { type Dtype, holds, itemSize, type StoredTensor, type TensorData, tensorOf } from "./dtypes.ts";
 import { replaceFile } from "./output_file.ts";
+import type { TensorSource } from "./tensor_source.ts";
 import {
   encodeHeader,
   malformed,
@@ -31,7 +32,7 @@ export interface TensorEntry extends Omit<LoadedEntry, "data"> {
 }
 
 /** An open safetensors file, whose tensors are read one by one. Close it, or declare it with `using`. */
-export class SafetensorsFile implements SafetensorsHeader, Disposable {
+export class SafetensorsFile implements SafetensorsHeader, TensorSource {
   /** The file's free text, by name. */
   readonly metadata: Readonly<Record<string, string>>;
   /** What the file holds, in the header's order. */
