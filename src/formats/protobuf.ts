@@ -1,4 +1,4 @@
-/** The little of Protocol Buffers that event files need. Format: https://protobuf.dev/programming-guides/encoding. */
+/** The little of Protocol Buffers that event files and ONNX need. Format: https://protobuf.dev/programming-guides/encoding. */
 
 /** A message under construction; fields are written in the order of the calls. */
 export class ProtoMessage {
@@ -52,9 +52,15 @@ export class ProtoMessage {
       : typeof value === "string"
       ? new TextEncoder().encode(value)
       : value;
-    this.#tag(field, 2);
-    this.#varint(bytes.length);
+    this.opening(field, bytes.length);
     this.#parts.push(bytes);
+    return this;
+  }
+
+  /** The beginning of a `bytes` or message field, whose `length` bytes the caller puts after this message's. */
+  opening(field: number, length: number): this {
+    this.#tag(field, 2);
+    this.#varint(length);
     return this;
   }
 

@@ -1,8 +1,9 @@
 /** Reading and writing safetensors files. Format: https://github.com/huggingface/safetensors#format. */
 
 import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
-import { type Dtype, holds, itemSize, type StoredTensor, type TensorData, tensorOf } from "./dtypes.ts";
+import { itemSize, type StoredTensor, tensorOf } from "./dtypes.ts";
 import { replaceFile } from "./output_file.ts";
+import { byteLengthOf, bytesOf, fetchBytes, type LoadedEntry, type TensorEntry } from "./tensor_entry.ts";
 import type { TensorSource } from "./tensor_source.ts";
 import {
   encodeHeader,
@@ -13,23 +14,7 @@ import {
   type TensorInfo,
 } from "./safetensors_header.ts";
 
-/** A tensor to write, with its data at hand. */
-export interface LoadedEntry {
-  /** Its name in the file. */
-  readonly name: string;
-  /** Element type. */
-  readonly dtype: Dtype;
-  /** Length of each dimension, outermost first. */
-  readonly shape: readonly number[];
-  /** As many elements as the shape says, in the typed array of `dtype`. */
-  readonly data: TensorData;
-}
-
-/** A tensor to write. Where `data` is a function it is called when the tensor's turn comes: one is held at a time. */
-export interface TensorEntry extends Omit<LoadedEntry, "data"> {
-  /** The elements, or a function that fetches them. */
-  readonly data: TensorData | (() => TensorData | Promise<TensorData>);
-}
+export type { LoadedEntry, TensorEntry };
 
 /** An open safetensors file, whose tensors are read one by one. Close it, or declare it with `using`. */
 export class SafetensorsFile implements SafetensorsHeader, TensorSource {
@@ -168,32 +153,18 @@ function layOut<Entry extends TensorEntry>(
   const ordered = [...entries].sort((a, b) => itemSize(b.dtype) - itemSize(a.dtype));
   const tensors = new Map<string, TensorInfo>();
   let offset = 0;
-  for (const { name, dtype, shape } of ordered) {
+  for (const entry of ordered) {
+    const { name, dtype, shape } = entry;
     if (name === "__metadata__" || !name.isWellFormed()) {
       throw new Error(`Tensor name "${name}" is not allowed`);
     }
     if (tensors.has(name)) throw new Error(`Tensor name "${name}" is there twice`);
-    if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
-      throw new Error(`Tensor "${name}" has the impossible shape [${shape}]`);
-    }
-    const byteLength = shape.reduce((count, size) => count * size, itemSize(dtype));
+    const byteLength = byteLengthOf(entry);
     tensors.set(name, { dtype, shape: [...shape], offset, byteLength });
     offset += byteLength;
   }
   if (!Number.isSafeInteger(offset)) throw new Error("The tensors take more than 2^53 bytes");
   return { ordered, header: { metadata, tensors } };
-}
-
-/** The tensor's bytes, where they are what its type and shape say. */
-function bytesOf({ name, dtype, shape }: TensorEntry, data: TensorData): Uint8Array {
-  if (!holds(dtype, data)) {
-    throw new Error(`Tensor "${name}" is ${dtype}, but its data is ${data.constructor.name}`);
-  }
-  const count = shape.reduce((product, size) => product * size, 1);
-  if (data.length !== count) {
-    throw new Error(`Tensor "${name}" has shape [${shape}], but ${data.length} elements`);
-  }
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 /**
@@ -211,10 +182,7 @@ export async function writeSafetensors(
   const { ordered, header } = layOut(entries, metadata);
   await replaceFile(path, async (put) => {
     await put(encodeHeader(header));
-    for (const entry of ordered) {
-      const data = typeof entry.data === "function" ? await entry.data() : entry.data;
-      await put(bytesOf(entry, data));
-    }
+    for (const entry of ordered) await put(await fetchBytes(entry));
   });
 }
 
