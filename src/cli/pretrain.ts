@@ -95,7 +95,7 @@ async function baseLayers(args: Arguments, out: unknown, demos: DemoRuns): Promi
     return out === undefined ? [demo, outLayer(await demos.next(demoOut(demo)))] : [demo];
   }
   const folder = out ?? await demos.newest(demoOut(demo));
-  return typeof folder === "string" ? await storedLayers(folder) : [demo];
+  return typeof folder === "string" ? await storedLayers(folder, "pretrain") : [demo];
 }
 
 /** Where the demo's own file has it written. */

@@ -71,8 +71,10 @@ export function outOf(layers: readonly ConfigLayer[]): unknown {
     .findLast((out) => out !== undefined);
 }
 
-/** The configuration that a run has stored in its folder, with the folder where it is now. */
-export async function storedLayers(folder: string): Promise<ConfigLayer[]> {
+/** The configuration that a run of a job has stored in its folder, with the folder where it is now. */
+export async function storedLayers(folder: string, job: ConfigJob): Promise<ConfigLayer[]> {
+  const { refuseForeignRun } = await import("../train/resume.ts"); // loads the GPU backend
+  await refuseForeignRun(folder, job);
   const stored = joinPath(folder, "config.yaml");
   if (await pathExists(stored)) return [await readConfigLayer(stored), outLayer(folder)];
   throw new InputError(
@@ -87,14 +89,14 @@ export async function storedLayers(folder: string): Promise<ConfigLayer[]> {
 export async function jobLayers(
   args: Arguments,
   given: readonly ConfigLayer[],
-  command: Parameters<typeof readConfigLayer>[1],
+  job: ConfigJob,
 ): Promise<{ readonly layers: ConfigLayer[]; readonly resumed: boolean }> {
   const file = args.value("config");
-  if (file !== undefined) return { layers: [await readConfigLayer(file, command), ...given], resumed: false };
+  if (file !== undefined) return { layers: [await readConfigLayer(file, job), ...given], resumed: false };
   if (!args.has("resume")) return { layers: [...given], resumed: false };
   const out = outOf(given);
   if (typeof out !== "string") throw new InputError("--resume needs the folder of the run: --out DIR");
-  return { layers: [...await storedLayers(out), ...given], resumed: true };
+  return { layers: [...await storedLayers(out, job), ...given], resumed: true };
 }
 
 /** A layer that sets where the run writes. */

@@ -70,6 +70,7 @@ export async function finetune(
   const { data, model: { imageSize, channels } } = config;
   const parts = await openRun(
     {
+      job: "finetune",
       config,
       yaml: finetuneYaml(config),
       source: () => Promise.resolve(images.train),
@@ -98,7 +99,7 @@ async function createModel(
   { source, onEvent }: FinetuneOptions,
   cleanup: AsyncDisposableStack,
 ): Promise<FinetunedModel> {
-  if (resumed) checkResumed(resumed, "finetune", classes);
+  if (resumed) checkResumed(resumed, classes);
   const notice = (message: string) => onEvent?.({ kind: "notice", message });
   const encoder = resumed || config.from === null
     ? null

@@ -7,7 +7,7 @@ import type {
 import { type LabelledImages, listLabelledImages } from "../data/labelled.ts";
 import { InputError } from "../util/errors.ts";
 import { bestPath } from "./best_checkpoint.ts";
-import type { EvaluationSummary, FoundCheckpoint, TrainState } from "./checkpoint.ts";
+import type { EvaluationSummary, FoundCheckpoint } from "./checkpoint.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { EvaluationEvent } from "./events.ts";
@@ -37,17 +37,8 @@ export async function listImagesOf(
   return images;
 }
 
-/** Refuses to go on from a run of another kind or with other classes. */
-export function checkResumed(
-  { path, state }: FoundCheckpoint,
-  job: TrainState["job"],
-  classes: readonly string[],
-): void {
-  if (state.job !== job) {
-    throw new InputError(
-      `${path} is a checkpoint of ${state.job}; start from it with --from and another --out`,
-    );
-  }
+/** Refuses to go on from a run with other classes. */
+export function checkResumed({ path, state }: FoundCheckpoint, classes: readonly string[]): void {
   const before = state.classifier?.classes ?? [];
   if (before.join("\0") === classes.join("\0")) return;
   const differing = [

@@ -74,6 +74,7 @@ export async function linprobe(
   const { augment, exif, cropShare, repeat } = data;
   const parts = await openRun(
     {
+      job: "linprobe",
       config: { ...config, optim: { ...optim, maxBadSteps } },
       yaml: linprobeYaml(config),
       source: () => Promise.resolve(images.train),
@@ -114,7 +115,7 @@ async function createModel(
   { source, onEvent }: LinprobeOptions,
   cleanup: AsyncDisposableStack,
 ): Promise<ProbedModel> {
-  if (resumed) checkResumed(resumed, "linprobe", classes);
+  if (resumed) checkResumed(resumed, classes);
   const notice = (message: string) => onEvent?.({ kind: "notice", message });
   if (resumed) return createProbed(config, classes.length, "restored", cleanup);
   if (config.from === null) {

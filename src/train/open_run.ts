@@ -6,9 +6,15 @@ import type { ImageSource } from "../data/source.ts";
 import { openRuntime } from "../gpu/runtime.ts";
 import { parameterCount } from "../nn/parameters.ts";
 import { InputError } from "../util/errors.ts";
-import { findCheckpoint, type FoundCheckpoint, restoreCheckpoint, setAside } from "./checkpoint.ts";
+import {
+  findCheckpoint,
+  type FoundCheckpoint,
+  restoreCheckpoint,
+  setAside,
+  type TrainState,
+} from "./checkpoint.ts";
 import type { PretrainEvent } from "./events.ts";
-import { configRecord, fingerprint, resumeWarnings } from "./resume.ts";
+import { checkJob, configRecord, fingerprint, resumeWarnings } from "./resume.ts";
 import { checkDiskSpace, RunFolder, storeConfig } from "./run_folder.ts";
 import { RunLog } from "./run_log.ts";
 import { type RunParts, type RunSettings, totalSteps, type Trained } from "./training_job.ts";
@@ -57,6 +63,8 @@ export interface JobConfig extends RunSettings {
 
 /** A run that is to be opened. */
 export interface RunPlan<Config extends JobConfig, Made extends Trained> {
+  /** Which job it is: only its own runs are gone on from. */
+  readonly job: TrainState["job"];
   /** The resolved configuration. */
   readonly config: Config;
   /** The same as it is stored. */
@@ -96,6 +104,7 @@ export async function openRun<Config extends JobConfig, Made extends Trained>(
   const files = await fingerprint(source);
   if (folder.checkpoints.length > 0) await folder.take(); // before another process can change them
   const resumed = resume ? await findCheckpoint(folder.path) : null;
+  if (resumed) checkJob(folder.path, resumed.state, plan.job);
   const startStep = resumed?.state.step ?? 0;
   const loader = plan.loader?.(source, startStep) ?? await openData(plan, source, startStep, options);
   cleanup.defer(() => loader.close());

@@ -42,6 +42,7 @@ export async function pretrain(
   const labelled = config.probe && await listProbeImages(config.probe, config.run.seed);
   const parts = await openRun(
     {
+      job: "pretrain",
       config,
       yaml: toYaml(config),
       source: () => listImages(data.train),

@@ -1,7 +1,8 @@
 /** What has changed between a checkpoint and the run that goes on from it. */
 import { parseYaml } from "../deps/std.ts";
 import type { ImageSource } from "../data/source.ts";
-import type { TrainState } from "./checkpoint.ts";
+import { InputError } from "../util/errors.ts";
+import { checkpointPath, listCheckpoints, readTrainState, type TrainState } from "./checkpoint.ts";
 
 /** A resolved configuration in YAML as plain values. */
 export function configRecord(yaml: string): Record<string, unknown> {
@@ -12,6 +13,21 @@ export function configRecord(yaml: string): Record<string, unknown> {
 export async function fingerprint(source: ImageSource): Promise<string> {
   const names = new TextEncoder().encode(source.paths.join("\0"));
   return new Uint8Array(await crypto.subtle.digest("SHA-256", names)).toHex();
+}
+
+/** Refuses to go on from a run of another job, by the newest state that can be read; a run without any is anybody's. */
+export async function refuseForeignRun(run: string, job: TrainState["job"]): Promise<void> {
+  for (const step of (await listCheckpoints(run)).reverse()) {
+    // What is wrong with a damaged one is told when it is gone on from.
+    const state = await readTrainState(checkpointPath(run, step)).catch(() => null);
+    if (state !== null) return checkJob(run, state, job);
+  }
+}
+
+/** Refuses a run whose state says that it is one of another job. */
+export function checkJob(run: string, state: TrainState, job: TrainState["job"]): void {
+  if (state.job === job) return;
+  throw new InputError(`${run} is a run of mae ${state.job}, not of mae ${job}: give another --out`);
 }
 
 /** Sentences on everything that makes a resumed run differ from one that never stopped. */

@@ -130,6 +130,27 @@ Deno.test("mae finetune --resume takes the run's own configuration, without a lo
     );
   }));
 
+Deno.test("mae finetune --resume refuses a run of another job by its name, damaged checkpoints passed over", () =>
+  inFolder(async (folder) => {
+    const state = { format: 1, step: 1, epoch: 1, stepsPerEpoch: 1, samples: 1, seconds: 1, config: {} };
+    const write = async (step: number, content: string) => {
+      const checkpoint = `${folder}/checkpoints/step-0000000${step}`;
+      await Deno.mkdir(checkpoint, { recursive: true });
+      await Deno.writeTextFile(`${checkpoint}/state.json`, content);
+    };
+    await Deno.writeTextFile(`${folder}/config.yaml`, "data: {train: mine}\nmask: {ratio: 0.5}\n");
+    await write(1, JSON.stringify({ ...state, job: "pretrain" }));
+    await write(2, "{");
+    await assertRejects(
+      () => finetune(["--resume", "--out", folder]),
+      InputError,
+      `${folder} is a run of mae pretrain, not of mae finetune: give another --out`,
+    );
+    await Deno.writeTextFile(`${folder}/config.yaml`, "data: {train: mine}\n");
+    await write(2, JSON.stringify({ ...state, job: "finetune" }));
+    assertEquals((await finetune(["--resume", "--out", folder])).config?.data.train, "mine");
+  }));
+
 Deno.test("mae finetune --dry-run only prints the configuration", async () => {
   const { code, config, terminal } = await finetune(["--dry-run", "--data", "pets"]);
   assertEquals([code, config], [0, undefined]);

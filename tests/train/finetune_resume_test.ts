@@ -102,7 +102,7 @@ Deno.test(
     await assertRejects(
       () => tune(tinyFinetuning(folder, "pretrained"), { resume: true }),
       InputError,
-      "step-00000001 is a checkpoint of pretrain; start from it with --from and another --out",
+      "pretrained is a run of mae pretrain, not of mae finetune: give another --out",
     );
     await writeShapes(`${folder}/data/train`, 6); // "blue" is back, and only to train with
     await assertRejects(() => tune(tinyFinetuning(folder), { resume: true }), InputError, '"blue"');

@@ -137,6 +137,6 @@ Deno.test(
     assert((await refusal("data.split=0.5")).includes("data.split is 0.5"));
     const classifier = ["model.encoder={width: 8, depth: 1, heads: 2, mlp_ratio: 2}", "model.patch_size=4"];
     await tune(tinyFinetuning(folder, "run", ...classifier, "optim.epochs=1"));
-    assert((await refusal()).includes("is a checkpoint of finetune; start from it with --from"));
+    assert((await refusal()).endsWith("run is a run of mae finetune, not of mae linprobe: give another --out"));
   }),
 );

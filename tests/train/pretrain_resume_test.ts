@@ -244,3 +244,18 @@ Deno.test(
     assert(seconds[3] - seconds[2] < 1, `${seconds}`);
   }),
 );
+
+Deno.test(
+  "pretrain() does not go on with a run of another job",
+  withImages(async (folder) => {
+    const { result } = await train(tinyConfig(folder), { stopAfter: 1 });
+    const path = `${result.checkpoint}/state.json`;
+    const state = JSON.parse(await Deno.readTextFile(path));
+    await Deno.writeTextFile(path, JSON.stringify({ ...state, job: "linprobe" }));
+    await assertRejects(
+      () => train(tinyConfig(folder), { resume: true }),
+      InputError,
+      "run is a run of mae linprobe, not of mae pretrain: give another --out",
+    );
+  }),
+);
