@@ -7,7 +7,7 @@ import type { LinprobeEvent } from "../train/events.ts";
 import type { FinetuneResult } from "../train/finetune.ts";
 import type { RunOptions, RunResult } from "../train/open_run.ts";
 import { InputError } from "../util/errors.ts";
-import { joinPath, pathExists } from "../util/files.ts";
+import { didYouMeanPath, joinPath, pathExists } from "../util/files.ts";
 import type { Arguments, Flag } from "./command.ts";
 import { accuracy, duration, loss, plural } from "./format.ts";
 import { invocation, shellWord } from "./invocation.ts";
@@ -77,8 +77,9 @@ export async function storedLayers(folder: string, job: ConfigJob): Promise<Conf
   await refuseForeignRun(folder, job);
   const stored = joinPath(folder, "config.yaml");
   if (await pathExists(stored)) return [await readConfigLayer(stored), outLayer(folder)];
+  const near = await pathExists(folder) ? "" : await didYouMeanPath(folder, ({ isFile }) => !isFile);
   throw new InputError(
-    `--resume finds no ${stored}; give the folder of a run with --out, or a --config to start one`,
+    `--resume finds no ${stored}; give the folder of a run with --out, or a --config to start one${near}`,
   );
 }
 

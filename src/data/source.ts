@@ -1,6 +1,6 @@
 /** Which image files there are. */
-import { didYouMean, InputError, messageOf } from "../util/errors.ts";
-import { baseName, directoryOf, joinPath } from "../util/files.ts";
+import { InputError, messageOf } from "../util/errors.ts";
+import { baseName, didYouMeanPath, directoryOf, joinPath } from "../util/files.ts";
 
 /** Endings of the files that are taken for images, in any case. */
 export const IMAGE_EXTENSIONS: readonly string[] = ["jpg", "jpeg", "png", "webp"];
@@ -101,11 +101,8 @@ async function unreadable(path: string, error: unknown): Promise<InputError> {
   if (!(error instanceof Deno.errors.NotFound)) {
     return new InputError(`Cannot read the image folder "${path}": ${messageOf(error)}`);
   }
-  const siblings: string[] = [];
-  try {
-    for await (const { name, isFile } of Deno.readDir(directoryOf(path))) if (!isFile) siblings.push(name);
-  } catch { /* the parent is missing too: nothing to suggest */ }
-  return new InputError(`There is no folder "${path}"${didYouMean(baseName(path), siblings)}`);
+  const near = await didYouMeanPath(path, ({ isFile }) => !isFile);
+  return new InputError(`There is no folder "${path}"${near}`);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** From what a user calls a checkpoint to the file of its tensors. */
-import { didYouMean, InputError, messageOf } from "../util/errors.ts";
-import { baseName, directoryOf, isMissing, joinPath, pathExists } from "../util/files.ts";
+import { InputError, messageOf } from "../util/errors.ts";
+import { didYouMeanPath, isMissing, joinPath, pathExists } from "../util/files.ts";
 import { checkpointPath, listCheckpoints } from "./checkpoint.ts";
 
 /** Name of the file of a checkpoint's tensors. */
@@ -25,9 +25,7 @@ export async function findModelFile(path: string): Promise<ModelFile> {
     isFolder = (await Deno.stat(path)).isDirectory;
   } catch (error) {
     throw isMissing(error)
-      ? new InputError(
-        `There is no checkpoint "${path}"${didYouMean(baseName(path), await neighbours(path))}`,
-      )
+      ? new InputError(`There is no checkpoint "${path}"${await didYouMeanPath(path)}`)
       : new InputError(`The checkpoint "${path}" cannot be read: ${messageOf(error)}`);
   }
   if (!isFolder) return { file: path, folder: null };
@@ -43,12 +41,4 @@ export async function findModelFile(path: string): Promise<ModelFile> {
 
 function inFolder(folder: string): ModelFile {
   return { file: joinPath(folder, MODEL), folder };
-}
-
-async function neighbours(path: string): Promise<string[]> {
-  const names: string[] = [];
-  try {
-    for await (const { name } of Deno.readDir(directoryOf(path))) names.push(name);
-  } catch { /* the parent is missing too: nothing to suggest */ }
-  return names;
 }

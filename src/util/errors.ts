@@ -17,12 +17,19 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** `" (did you mean "x"?)"` with the nearest of `candidates`, or an empty string when none is near. */
-export function didYouMean(given: string, candidates: readonly string[]): string {
+/**
+ * `; did you mean "x"?` with the nearest of `candidates`, or an empty string when none is near; `shown` says what stands
+ * for it in the sentence.
+ */
+export function didYouMean(
+  given: string,
+  candidates: readonly string[],
+  shown: (nearest: string) => string = (nearest) => nearest,
+): string {
   if (candidates.length === 0) return "";
   const nearest = closestString(given, candidates);
   const limit = Math.max(2, Math.ceil(Math.max(given.length, nearest.length) * 0.4));
   return levenshteinDistance(given.toLowerCase(), nearest.toLowerCase()) <= limit
-    ? `; did you mean "${nearest}"?`
+    ? `; did you mean "${shown(nearest)}"?`
     : "";
 }

@@ -1,4 +1,5 @@
 /** File helpers: nothing that matters is ever half-written. */
+import { didYouMean } from "./errors.ts";
 
 /** The part of a path after the last separator. */
 export function baseName(path: string): string {
@@ -38,6 +39,24 @@ export async function pathExists(path: string): Promise<boolean> {
     if (isMissing(error)) return false;
     throw error;
   }
+}
+
+/**
+ * `; did you mean "runs/mine"?` for a path that does not exist, with the nearest name in the same folder, or an empty string
+ * when none is near.
+ *
+ * @param accepts which entries of the folder could be meant; all by default
+ */
+export async function didYouMeanPath(
+  path: string,
+  accepts: (entry: Deno.DirEntry) => boolean = () => true,
+): Promise<string> {
+  const folder = directoryOf(path);
+  const names: string[] = [];
+  try {
+    for await (const entry of Deno.readDir(folder)) if (accepts(entry)) names.push(entry.name);
+  } catch { /* the folder is missing too: nothing to suggest */ }
+  return didYouMean(baseName(path), names, (name) => folder === "." ? name : joinPath(folder, name));
 }
 
 /** Writes all bytes to an open file. */

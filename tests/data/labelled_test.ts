@@ -132,7 +132,7 @@ Deno.test("listLabelledImages() refuses folders that hold no classes", async () 
       `The class folders "dog" and "owl" under "ROOT" hold no images; ` +
         `every class needs at least one, and other folders must lie elsewhere`,
     );
-    await assertRefused(`${root}/flax`, 0.1, `There is no folder "ROOT"; did you mean "flat"?`);
+    await assertRefused(`${root}/flax`, 0.1, `There is no folder "ROOT"; did you mean "${root}/flat"?`);
     await assertRefused(
       `${root}/flat`,
       undefined,

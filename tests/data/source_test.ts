@@ -91,7 +91,7 @@ Deno.test("listImages() says what is wrong with a folder", async () => {
     await assertRejects(
       () => listImages(`${folder}/photo`),
       InputError,
-      `There is no folder "${folder}/photo"; did you mean "photos"?`,
+      `There is no folder "${folder}/photo"; did you mean "${folder}/photos"?`,
     );
     await assertRejects(
       () => listImages(`${folder}/gone/deeper`),

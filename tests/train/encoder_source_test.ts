@@ -123,7 +123,7 @@ Deno.test("what holds no encoder is refused with one sentence", () =>
     await Deno.mkdir(`${folder}/photos`);
     assertMatch(
       await refusal(`${folder}/photo`),
-      /^There is no checkpoint ".*photo"; did you mean "photos"\?$/,
+      /^There is no checkpoint ".*photo"; did you mean ".*\/photos"\?$/,
     );
     assertMatch(
       await refusal(`${folder}/photos`),

@@ -28,7 +28,7 @@ for (
     [
       "a missing folder of images",
       ["data.train=FOLDER/imagse"],
-      /^There is no folder ".*imagse"; did you mean "images"\?$/,
+      /^There is no folder ".*imagse"; did you mean ".*\/images"\?$/,
     ],
     ["an empty folder of images", ["data.train=FOLDER/empty"], /^There are no images under ".*empty"/],
     [

@@ -8,6 +8,10 @@ Deno.test("didYouMean() names the nearest word", () => {
   assertEquals(didYouMean("vit_smal", words), '; did you mean "vit_small"?');
 });
 
+Deno.test("didYouMean() shows the nearest word as it is told to", () => {
+  assertEquals(didYouMean("mien", ["mine"], (name) => `runs/${name}`), '; did you mean "runs/mine"?');
+});
+
 Deno.test("didYouMean() says nothing when nothing is near", () => {
   assertEquals(didYouMean("resnet50", ["vit_tiny", "vit_small"]), "");
   assertEquals(didYouMean("anything", []), "");

@@ -1,5 +1,6 @@
 import {
   baseName,
+  didYouMeanPath,
   directoryOf,
   isMissing,
   joinPath,
@@ -144,4 +145,16 @@ Deno.test("syncFolder() accepts a folder and refuses a missing one", () =>
   inFolder(async (folder) => {
     await syncFolder(folder);
     if (Deno.build.os !== "windows") await assertRejects(() => syncFolder(`${folder}/missing`));
+  }));
+
+Deno.test("didYouMeanPath() names the nearest path with the folder it lies in", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/runs/mine`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/runs/pets`, "");
+    const near = `; did you mean "${folder}/runs/mine"?`;
+    assertEquals(await didYouMeanPath(`${folder}/runs/mien`), near);
+    assertEquals(await didYouMeanPath(`${folder}/runs/mien/`), near);
+    assertEquals(await didYouMeanPath(`${folder}/runs/petz`, ({ isDirectory }) => isDirectory), "");
+    assertEquals(await didYouMeanPath(`${folder}/nowhere/mien`), "");
+    assertEquals(await didYouMeanPath("raedme.md"), '; did you mean "README.md"?'); // here, without a folder
   }));
