@@ -7,6 +7,7 @@ import type { PretrainConfig } from "../config/types.ts";
 import type { PretrainOptions, PretrainResult } from "../train/pretrain.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
 import { type DemoRuns, demoRuns } from "./demo_runs.ts";
+import { count, plural, storage } from "./format.ts";
 import { invocation, shellWord } from "./invocation.ts";
 import { columnsOf, type Terminal } from "./terminal.ts";
 import {
@@ -20,6 +21,7 @@ import {
   runFlags,
   runJob,
   storedLayers,
+  withAnyData,
 } from "./training.ts";
 
 const DEMO = "configs/pretrain/demo.yaml";
@@ -72,6 +74,8 @@ async function run(
   return await runJob(
     {
       yaml: toYaml(config),
+      notices: await fallsBackToDemo(args, config) ? [demoNotice] : [],
+      facts: () => factsOf(config),
       train: (options) => train(config, options),
       summary: (result) => summary(config, result),
     },
@@ -83,7 +87,7 @@ async function run(
 /** Configuration file, then `--set`, then flags. */
 async function layersOf(args: Arguments, demos: DemoRuns): Promise<ConfigLayer[]> {
   const given = givenLayers(args, flags);
-  return [...await baseLayers(args, outOf(given), demos), ...given];
+  return withAnyData(args, [...await baseLayers(args, outOf(given), demos), ...given]);
 }
 
 /** The file of `--config`; the run's own stored configuration when it is resumed; else the demo in a folder of its own. */
@@ -96,6 +100,31 @@ async function baseLayers(args: Arguments, out: unknown, demos: DemoRuns): Promi
   }
   const folder = out ?? await demos.newest(demoOut(demo));
   return typeof folder === "string" ? await storedLayers(folder, "pretrain") : [demo];
+}
+
+const demoNotice = `Without --config all settings that are not given are those of ${DEMO}, a tiny model ` +
+  `to see the method work; choose others with --config, such as --config vit_base ` +
+  `("${invocation("pretrain --help")}" lists them)`;
+
+/** Whether images of the user's own are trained on by the settings of the demo, which nobody asked for. */
+async function fallsBackToDemo(args: Arguments, { data }: PretrainConfig): Promise<boolean> {
+  if (args.has("config") || args.has("resume")) return false;
+  return data.train !== resolvePretrainConfig([await readConfigLayer(DEMO)]).data.train;
+}
+
+/** What follows from the configuration whatever the images are. */
+async function factsOf({ model, mask, optim, target }: PretrainConfig): Promise<string[][]> {
+  const { countParameters } = await import("../models/mae.ts"); // loads the GPU backend
+  const parameters = countParameters({ ...model, normalizeTarget: target.normalize });
+  const [rows, columns] = model.imageSize.map((side, axis) => side / model.patchSize[axis]);
+  const kept = Math.floor(rows * columns * (1 - mask.ratio));
+  const batches = `${plural(optim.accumulate, "batch", "batches")} of ${optim.batchSize}`;
+  return [
+    ["model", `${count(parameters)} parameters`],
+    ["patches", `${rows} x ${columns}, of which ${kept} of ${rows * columns} are kept`],
+    ["step", `${plural(optim.batchSize * optim.accumulate, "image")}, ${batches}`],
+    ["memory", `${storage(16 * parameters)} for parameters, gradients and moments; activations come on top`],
+  ];
 }
 
 /** Where the demo's own file has it written. */

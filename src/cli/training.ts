@@ -13,7 +13,7 @@ import { accuracy, duration, loss, plural } from "./format.ts";
 import { invocation, shellWord } from "./invocation.ts";
 import { Progress } from "./progress.ts";
 import { exitCodeOf, listenForStop, type StopSignal } from "./signals.ts";
-import { columnsOf, type Terminal } from "./terminal.ts";
+import { columnsOf, printable, type Terminal } from "./terminal.ts";
 
 /** Flags that every such command has, besides `--config`, `--set` and `--data`. */
 export const runFlags: readonly Flag[] = [
@@ -27,7 +27,7 @@ export const runFlags: readonly Flag[] = [
     help: "go on from the newest checkpoint of the run; its own configuration unless --config is given",
   },
   { name: "no-tune", help: "run kernels by their default plans, without timing them on this device first" },
-  { name: "dry-run", help: "print the resolved configuration and stop" },
+  { name: "dry-run", help: "print the resolved configuration and stop; needs no images" },
   { name: "quiet", help: "print only warnings and where the results are" },
 ];
 
@@ -67,8 +67,24 @@ function numberOr(text: string): number | string {
 
 /** What the last layer that says so gives as `run.out`, or undefined. */
 export function outOf(layers: readonly ConfigLayer[]): unknown {
-  return layers.map(({ values }) => isMapping(values) && isMapping(values.run) ? values.run.out : undefined)
-    .findLast((out) => out !== undefined);
+  return valueIn(layers, "run", "out");
+}
+
+/** What the last layer that says so gives for a key of a section, or undefined. */
+function valueIn(layers: readonly ConfigLayer[], section: string, key: string): unknown {
+  return layers.map(({ values }) => {
+    const inner = isMapping(values) ? values[section] : undefined;
+    return isMapping(inner) ? inner[key] : undefined;
+  }).findLast((value) => value !== undefined);
+}
+
+/** What stands for the folder of images in a dry run that names none. */
+const ANY_FOLDER = "DIR";
+
+/** The layers, and for a dry run that names no images beneath them one that stands for the folder. */
+export function withAnyData(args: Arguments, layers: readonly ConfigLayer[]): ConfigLayer[] {
+  if (!args.has("dry-run") || valueIn(layers, "data", "train") !== undefined) return [...layers];
+  return [{ origin: "--dry-run", values: nested("data.train", ANY_FOLDER) }, ...layers];
 }
 
 /** The configuration that a run of a job has stored in its folder, with the folder where it is now. */
@@ -93,8 +109,10 @@ export async function jobLayers(
   job: ConfigJob,
 ): Promise<{ readonly layers: ConfigLayer[]; readonly resumed: boolean }> {
   const file = args.value("config");
-  if (file !== undefined) return { layers: [await readConfigLayer(file, job), ...given], resumed: false };
-  if (!args.has("resume")) return { layers: [...given], resumed: false };
+  if (file !== undefined || !args.has("resume")) {
+    const base = file === undefined ? [] : [await readConfigLayer(file, job)];
+    return { layers: withAnyData(args, [...base, ...given]), resumed: false };
+  }
   const out = outOf(given);
   if (typeof out !== "string") throw new InputError("--resume needs the folder of the run: --out DIR");
   return { layers: [...await storedLayers(out, job), ...given], resumed: true };
@@ -109,6 +127,10 @@ export function outLayer(folder: string): ConfigLayer {
 export interface CommandJob<Result extends RunResult> {
   /** The resolved configuration in YAML. */
   readonly yaml: string;
+  /** What there is to know before it trains, each in a sentence. */
+  readonly notices?: readonly string[];
+  /** What follows from the configuration, for a dry run: each a name and a value. */
+  readonly facts?: () => Promise<string[][]>;
   /** Trains. */
   readonly train: (
     options: RunOptions & { readonly onEvent: (event: LinprobeEvent) => void },
@@ -119,16 +141,17 @@ export interface CommandJob<Result extends RunResult> {
 
 /** Prints the configuration, runs the job until its end or a signal, and prints its summary. Gives the exit code. */
 export async function runJob<Result extends RunResult>(
-  { yaml, train, summary }: CommandJob<Result>,
+  job: CommandJob<Result>,
   args: Arguments,
   terminal: Terminal,
 ): Promise<number> {
   if (args.has("dry-run")) {
-    terminal.print(yaml.trimEnd());
+    terminal.print(await dryRun(job));
     return 0;
   }
+  const { yaml, notices = [], train, summary } = job;
   const quiet = args.has("quiet");
-  if (!quiet) terminal.print(`${yaml.trimEnd()}\n`);
+  if (!quiet) terminal.print([`${yaml.trimEnd()}\n`, ...notices.map(printable)].join("\n"));
   const progress = new Progress(terminal, quiet);
   const controller = new AbortController();
   let stoppedBy: StopSignal | undefined;
@@ -146,6 +169,15 @@ export async function runJob<Result extends RunResult>(
   progress.finish();
   terminal.print(summary(result));
   return result.interrupted && stoppedBy ? exitCodeOf(stoppedBy) : 0;
+}
+
+/** The configuration, and what there is to say of it as comments, so that the whole is a configuration still. */
+async function dryRun(
+  { yaml, notices = [], facts }: Pick<CommandJob<RunResult>, "yaml" | "notices" | "facts">,
+): Promise<string> {
+  const rows = facts ? columnsOf(await facts()).split("\n") : [];
+  const comments = [...rows, ...notices.map((sentence) => ` ${printable(sentence)}`)];
+  return [yaml.trimEnd(), ...comments.map((line) => `#${line}`)].join("\n");
 }
 
 /** The line that says how a run ended; `facts` come after the loss. */

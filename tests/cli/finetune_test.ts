@@ -151,8 +151,13 @@ Deno.test("mae finetune --resume refuses a run of another job by its name, damag
     assertEquals((await finetune(["--resume", "--out", folder])).config?.data.train, "mine");
   }));
 
-Deno.test("mae finetune --dry-run only prints the configuration", async () => {
+Deno.test("mae finetune --dry-run only prints the configuration, with images or without", async () => {
   const { code, config, terminal } = await finetune(["--dry-run", "--data", "pets"]);
   assertEquals([code, config], [0, undefined]);
-  assertEquals(resolveFinetuneConfig([parseYamlLayer(terminal.text, "printed")]).data.train, "pets");
+  const printed = (text: string) => resolveFinetuneConfig([parseYamlLayer(text, "printed")]);
+  assertEquals(printed(terminal.text).data.train, "pets");
+  const anywhere = await finetune(["--dry-run", "--config", "vit_large", "--epochs", "7"]);
+  const { data, optim } = printed(anywhere.terminal.text);
+  assertEquals([anywhere.code, data.train, optim.epochs], [0, "DIR", 7]);
+  await assertRejects(() => finetune(["--epochs", "3"]), InputError, "data.train is missing");
 });

@@ -5,7 +5,8 @@ import { parseYamlLayer } from "../../src/config/layers.ts";
 import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
 import type { PretrainConfig } from "../../src/config/types.ts";
 import type { PretrainOptions, PretrainResult } from "../../src/train/pretrain.ts";
-import { assert, assertEquals, assertStringIncludes } from "../deps.ts";
+import { InputError } from "../../src/util/errors.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "../deps.ts";
 import { assertSnapshot } from "../support/snapshot.ts";
 import { RecordingTerminal } from "../support/terminal.ts";
 
@@ -144,6 +145,22 @@ Deno.test("mae pretrain prints the resolved configuration, events and what to do
   await assertSnapshot("cli", "pretrain_done", rest.join("\n"));
 });
 
+Deno.test("mae pretrain says that the demo's settings are used for other images, unless they were chosen", async () => {
+  const notices = async (...args: string[]) => {
+    const { terminal } = await pretrain(args);
+    return terminal.text.split("\n").filter((line) => line.includes("Without --config"));
+  };
+  const [notice, ...more] = await notices("--data", "photos");
+  assertStringIncludes(notice, "those of configs/pretrain/demo.yaml, a tiny model");
+  assertStringIncludes(notice, "--config vit_base");
+  assertEquals(more, []);
+  assertEquals(await notices("--set", "data.train=photos", "--dry-run"), [`# ${notice}`]);
+  for (const args of [[], ["--config", "demo"], ["--config", "vit_base"], ["--quiet"]]) {
+    const data = args.length === 0 ? [] : ["--data", "photos"];
+    assertEquals(await notices(...data, ...args), [], args.join(" "));
+  }
+});
+
 Deno.test("mae pretrain says how to go on after an interruption", async () => {
   const result = { ...done, interrupted: true, figure: null, brokenFiles: 2, loss: null, steps: 1 };
   const { terminal } = await pretrain(["--out", "it's here", "--quiet"], result);
@@ -158,6 +175,19 @@ Deno.test("mae pretrain --dry-run only prints the configuration", async () => {
     resolvePretrainConfig([parseYamlLayer(terminal.text, "printed")]).model.encoderName,
     "vit_small",
   );
+});
+
+Deno.test("mae pretrain --dry-run needs no images, and says what follows from the configuration", async () => {
+  const { terminal } = await pretrain(["--dry-run", "--config", "vit_base"]);
+  const { data, optim } = resolvePretrainConfig([parseYamlLayer(terminal.text, "printed")]);
+  assertEquals([data.train, optim.accumulate], ["DIR", 64]);
+  assertEquals(terminal.text.split("\n").filter((line) => line.startsWith("#")), [
+    "#  model    111.9 M parameters",
+    "#  patches  14 x 14, of which 49 of 196 are kept",
+    "#  step     4096 images, 64 batches of 64",
+    "#  memory   1.67 GiB for parameters, gradients and moments; activations come on top",
+  ]);
+  await assertRejects(() => pretrain(["--config", "vit_base"]), InputError, "data.train is missing");
 });
 
 Deno.test("mae pretrain --resume takes the run's own configuration unless one is given", async () => {
