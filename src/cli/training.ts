@@ -42,7 +42,10 @@ const numeric = new Set([
 
 /** For the help of such a command: its configuration keys, and the configurations that come with the program. */
 export function configurationHelp(keys: readonly ConfigKey[], job: ConfigJob): string {
-  const rows = keys.map(({ key, description, default: fallback }) => [key, `${description} (${fallback})`]);
+  const rows = keys.map(({ key, description, words, default: fallback }) => {
+    const choice = words.length > 1 ? `; one of ${words.join(", ")}` : ""; // of a single one the description tells
+    return [key, `${description}${choice} (${fallback})`];
+  });
   return `Configuration keys, for --set and the YAML file, with their defaults:\n${columnsOf(rows)}
 
 Configurations that come with the program:

@@ -34,7 +34,7 @@ export function optionalSection<F extends FieldTable>(
     key,
     kind,
     fallback,
-    fallbackText: fallback === "none" ? "none" : "on",
+    fallbackText: fallback,
     help,
     advice: wantsNone,
   };

@@ -26,6 +26,8 @@ export interface ConfigKey {
   readonly key: string;
   /** What values it takes. */
   readonly type: string;
+  /** The words that it takes; empty where it takes none. */
+  readonly words: readonly string[];
   /** Its default, in words or in YAML. */
   readonly default: string;
   /** What it is for. */
@@ -64,7 +66,8 @@ function valueText(value: unknown): string {
 
 /** How help lists a key. */
 export function describeField(field: Field<unknown>): ConfigKey {
-  return { key: field.key, type: field.kind.allowed, default: field.fallbackText, description: field.help };
+  const { key, kind, fallbackText, help } = field;
+  return { key, type: kind.allowed, words: kind.words, default: fallbackText, description: help };
 }
 
 interface Given {
