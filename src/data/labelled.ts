@@ -28,7 +28,12 @@ export interface SplitOptions {
   readonly fraction?: number;
   /** Names the split. */
   readonly seed: number;
+  /** What the user calls the fraction, for refusals; `--split` by default. */
+  readonly option?: string;
 }
+
+/** What the fraction is called where nobody calls it otherwise. */
+const SPLIT = "--split";
 
 /** Folders of validation images, the first that exists. */
 export const VALIDATION_FOLDERS: readonly string[] = ["val", "validation", "test"];
@@ -149,10 +154,10 @@ function checkCovered(classes: readonly string[], train: LabelledSource, validat
   );
 }
 
-function checkFraction(fraction: number): void {
+function checkFraction(fraction: number, option: string): void {
   if (!(fraction > 0 && fraction < 1)) {
     throw new InputError(
-      `data.split is ${fraction}; the share of images to validate with lies between 0 and 1`,
+      `${option} is ${fraction}; the share of images to validate with lies between 0 and 1`,
     );
   }
 }
@@ -177,7 +182,7 @@ export function splitLabelled(
   fraction: number,
   seed: number,
 ): LabelledImages {
-  checkFraction(fraction);
+  checkFraction(fraction, SPLIT);
   const places: number[][] = classes.map(() => []);
   source.labels.forEach((label, place) => places[label].push(place));
   const single = classes.filter((_, number) => places[number].length < 2);
@@ -203,15 +208,15 @@ export function splitLabelled(
  * @throws {InputError} one sentence for each way a folder can fail to be that
  */
 export async function listLabelledImages(root: string, split: SplitOptions): Promise<LabelledImages> {
-  const { fraction, seed } = split;
-  if (fraction !== undefined) checkFraction(fraction);
+  const { fraction, seed, option = SPLIT } = split;
+  if (fraction !== undefined) checkFraction(fraction, option);
   const folders = await folderNames(root);
   const validationFolder = VALIDATION_FOLDERS.find((name) => folders.includes(name));
   const hasTrain = folders.includes("train");
   if (hasTrain && validationFolder !== undefined) {
     if (fraction !== undefined) {
       throw new InputError(
-        `data.split is ${fraction}, but "${root}" has a folder "${validationFolder}" to validate with; leave one out`,
+        `${option} is ${fraction}, but "${root}" has a folder "${validationFolder}" to validate with; leave one out`,
       );
     }
     const train = await listLabelledFolder(joinPath(root, "train"));
@@ -223,7 +228,7 @@ export async function listLabelledImages(root: string, split: SplitOptions): Pro
     const lacks = hasTrain ? `has "train" but no "val" or "test"` : `has no folder "train"`;
     throw new InputError(
       `"${root}" ${lacks}; give it "train" and "val" (or "test") with one folder per class in each, ` +
-        `or set data.split to the share of images to validate with, such as 0.1`,
+        `or set ${option} to the share of images to validate with, such as 0.1`,
     );
   }
   const all = await listLabelledFolder(hasTrain ? joinPath(root, "train") : root);

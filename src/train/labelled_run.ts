@@ -22,7 +22,11 @@ export async function listImagesOf(
   },
   onEvent: (event: { readonly kind: "notice" | "warning"; readonly message: string }) => void,
 ): Promise<LabelledImages> {
-  const images = await listLabelledImages(data.train, { fraction: data.split ?? undefined, seed: run.seed });
+  const images = await listLabelledImages(data.train, {
+    fraction: data.split ?? undefined,
+    seed: run.seed,
+    option: "--split (data.split)",
+  });
   const { classes, train, validation } = images;
   const message = `${classes.length} classes, ${train.paths.length} images to train and ` +
     `${validation.paths.length} to validate with`;

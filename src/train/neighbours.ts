@@ -1,5 +1,6 @@
 /** How well an encoder's features tell classes apart as they are: nearest neighbours on a labelled data set. */
 import { type LabelledSource, listLabelledImages } from "../data/labelled.ts";
+import { InputError } from "../util/errors.ts";
 import { FrozenEncoder, type FrozenOptions, type WhichEncoder } from "./frozen.ts";
 import type { Features } from "./features.ts";
 import { type KnnAccuracy, knnAccuracy, type LabelledFeatures } from "./knn.ts";
@@ -49,6 +50,7 @@ export async function evaluateNeighbours(
 ): Promise<NeighboursResult> {
   const { data, split, seed = 0, ks = [20], temperature, onEvent = () => {} } = options;
   const { classes, train, validation } = await listLabelledImages(data, { fraction: split, seed });
+  checkNeighbours(ks, train.paths.length, data);
   const message = `${classes.length} classes, ${train.paths.length} training images and ` +
     `${validation.paths.length} to classify`;
   onEvent({ kind: "notice", message });
@@ -71,6 +73,15 @@ export async function evaluateNeighbours(
     accuracies,
     brokenFiles: bank.broken.length + queries.broken.length,
   };
+}
+
+/** Refuses before any feature is computed what cannot be voted on after. */
+function checkNeighbours(ks: readonly number[], images: number, data: string): void {
+  const most = Math.max(...ks);
+  if (most <= images) return;
+  throw new InputError(
+    `--k ${most} is more than the ${images} training images of "${data}"; give --k ${images} or less`,
+  );
 }
 
 /** Features with the classes of their images. */

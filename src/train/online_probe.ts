@@ -21,7 +21,11 @@ export async function listProbeImages(
   { data, split, k }: ProbeConfig,
   seed: number,
 ): Promise<LabelledImages> {
-  const images = await listLabelledImages(data, { fraction: split ?? undefined, seed });
+  const images = await listLabelledImages(data, {
+    fraction: split ?? undefined,
+    seed,
+    option: "probe.split",
+  });
   if (k <= images.train.paths.length) return images;
   throw new InputError(
     `probe.k ${k} is more than the ${images.train.paths.length} training images of probe.data ${data}`,

@@ -84,7 +84,7 @@ Deno.test("listLabelledImages() splits train where there is nothing to validate 
       root,
       undefined,
       `"ROOT" has "train" but no "val" or "test"; give it "train" and "val" (or "test") with one folder per class in each, ` +
-        `or set data.split to the share of images to validate with, such as 0.1`,
+        `or set --split to the share of images to validate with, such as 0.1`,
     );
   });
 });
@@ -137,7 +137,7 @@ Deno.test("listLabelledImages() refuses folders that hold no classes", async () 
       `${root}/flat`,
       undefined,
       `"ROOT" has no folder "train"; give it "train" and "val" (or "test") with one folder per class in each, ` +
-        `or set data.split to the share of images to validate with, such as 0.1`,
+        `or set --split to the share of images to validate with, such as 0.1`,
     );
     const file = await assertRejects(() => listLabelledImages(`${root}/flat/0.png`, { seed: 0 }), InputError);
     assert(file.message.includes("one folder of images per class"), file.message);
@@ -157,13 +157,13 @@ Deno.test("listLabelledImages() refuses splits that cannot be", async () => {
       await assertRefused(
         `${root}/set`,
         fraction,
-        `data.split is ${fraction}; the share of images to validate with lies between 0 and 1`,
+        `--split is ${fraction}; the share of images to validate with lies between 0 and 1`,
       );
     }
     await assertRefused(
       `${root}/both`,
       0.1,
-      `data.split is 0.1, but "ROOT" has a folder "val" to validate with; leave one out`,
+      `--split is 0.1, but "ROOT" has a folder "val" to validate with; leave one out`,
     );
   });
 });

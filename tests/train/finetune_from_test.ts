@@ -153,7 +153,9 @@ Deno.test(
       'The class "red" has images under "/data/train" but none under "/data/val"; every class needs at least one in both',
     );
     await Deno.remove(`${folder}/data/val`, { recursive: true });
-    assert((await refusal()).includes('has "train" but no "val" or "test"'));
+    const noValidation = await refusal();
+    assert(noValidation.includes('has "train" but no "val" or "test"'));
+    assert(noValidation.includes("or set --split (data.split) to the share"));
     await writeShapes(`${folder}/data/train`, 1, ["black"]);
     assert(
       (await refusal("data.split=0.2")).startsWith(

@@ -134,9 +134,11 @@ Deno.test(
       return (await assertRejects(() => linprobe(config, options), InputError)).message;
     };
     assert((await refusal("optim.batch_size=1")).includes("must be at least 2"));
-    assert((await refusal("data.split=0.5")).includes("data.split is 0.5"));
+    assert((await refusal("data.split=0.5")).startsWith("--split (data.split) is 0.5"));
     const classifier = ["model.encoder={width: 8, depth: 1, heads: 2, mlp_ratio: 2}", "model.patch_size=4"];
     await tune(tinyFinetuning(folder, "run", ...classifier, "optim.epochs=1"));
-    assert((await refusal()).endsWith("run is a run of mae finetune, not of mae linprobe: give another --out"));
+    assert(
+      (await refusal()).endsWith("run is a run of mae finetune, not of mae linprobe: give another --out"),
+    );
   }),
 );

@@ -41,9 +41,13 @@ Deno.test("evaluateNeighbours() tells classes apart that differ, from folders or
         () => evaluateNeighbours({ from }, { ...here, data: `${folder}/data`, ...options }),
         InputError,
       ).then(({ message }) => message);
-    assert((await sentence({ ks: [19] })).startsWith("k 19 is more than the 18 images"));
+    assertEquals(
+      await sentence({ ks: [3, 19], onEvent: () => assert(false, "something was done before") }),
+      `--k 19 is more than the 18 training images of "${folder}/data"; give --k 18 or less`,
+    );
+    assert((await sentence({ split: 0.5 })).startsWith("--split is 0.5, but"));
     assert((await sentence({ data: `${folder}/data/train/dark`, split: 0.5 })).includes("labels come from"));
-    assert((await sentence({ imageSize: [10, 10] })).includes("no whole number of patches"));
+    assert((await sentence({ ks: [3], imageSize: [10, 10] })).includes("no whole number of patches"));
   }));
 
 Deno.test("evaluateNeighbours() measures the encoder that a configuration begins with", () =>

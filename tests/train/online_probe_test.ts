@@ -71,6 +71,7 @@ Deno.test(
       await refusal(...probe("k: 19")),
       `probe.k 19 is more than the 18 training images of probe.data ${folder}/data`,
     );
+    assertEquals((await refusal(...probe("split: 0.5"))).startsWith("probe.split is 0.5, but"), true);
     assertEquals((await refusal("probe.data=nowhere")).includes("nowhere"), true);
     await assertRejects(
       () => Promise.resolve().then(() => tinyConfig(folder, "other", "probe=default")),
