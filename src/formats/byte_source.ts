@@ -1,0 +1,66 @@
+/** Bytes that are read by offset, from a file that may be far larger than the memory, or from memory. */
+
+import { InputError, messageOf } from "../util/errors.ts";
+
+/** Something with bytes in it. */
+export interface ByteSource extends Disposable {
+  /** Number of bytes. */
+  readonly size: number;
+  /** The bytes from `offset` on, fewer than `length` only where they end before; they belong to the caller. */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** A file's bytes. One read at a time is under way: seeking and reading share the file's position. */
+class FileBytes implements ByteSource {
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly file: Deno.FsFile, readonly size: number) {}
+
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const result = this.#last.then(() => this.#read(offset, length));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    await this.file.seek(offset, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const count = await this.file.read(bytes.subarray(filled));
+      if (count === null) return bytes.slice(0, filled);
+      filled += count;
+    }
+    return bytes;
+  }
+
+  [Symbol.dispose](): void {
+    this.file.close();
+  }
+}
+
+/** Bytes in memory, which must not change while they are read. */
+export function memoryBytes(bytes: Uint8Array): ByteSource {
+  return {
+    size: bytes.length,
+    read: (offset, length) => Promise.resolve(new Uint8Array(bytes.subarray(offset, offset + length))),
+    [Symbol.dispose]: () => {},
+  };
+}
+
+/**
+ * Opens a regular file.
+ *
+ * @throws {InputError} where there is none, it may not be read, or it is a folder or a pipe, which would block
+ */
+export async function openBytes(path: string): Promise<ByteSource> {
+  try {
+    const { isFile, isDirectory, size } = await Deno.stat(path);
+    if (!isFile) throw new InputError(`"${path}" is ${isDirectory ? "a folder" : "not a regular file"}`);
+    return new FileBytes(await Deno.open(path, { read: true }), size);
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    if (error instanceof Deno.errors.NotFound) throw new InputError(`there is no file "${path}"`);
+    throw new InputError(`cannot read "${path}": ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,36 @@
+/** The sentences in which a PyTorch file is refused. Everything taken from the file is made printable and short. */
+
+import { InputError } from "../util/errors.ts";
+
+/** A text from the file, quoted, printable and short enough for an error. */
+export function quoted(text: string): string {
+  const short = text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  // JSON leaves most of Unicode's invisible characters and its marks of direction as they are.
+  return JSON.stringify(short).replace(/[^\P{C} ]/gu, (character) => {
+    return `\\u{${character.codePointAt(0)?.toString(16)}}`;
+  });
+}
+
+/** Makes the errors of one file. */
+export class TorchErrors {
+  /** With the file's name. */
+  constructor(readonly file: string) {}
+
+  /** The file is not what its format says. */
+  malformed(what: string): InputError {
+    return new InputError(`"${this.file}" is not a valid PyTorch file: ${what}`);
+  }
+
+  /** The file names a class or function that only its author's code could give a meaning. */
+  unsafe(name: string): InputError {
+    return new InputError(
+      `"${this.file}" is not loaded because it would need to run the code of ${quoted(name)}; ` +
+        "only tensors and plain data are read, and nothing in a file is run",
+    );
+  }
+
+  /** The file is valid, and holds what this program has no use for. */
+  unsupported(what: string): InputError {
+    return new InputError(`"${this.file}" cannot be read: ${what}`);
+  }
+}
