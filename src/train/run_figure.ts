@@ -3,13 +3,13 @@ import type { PretrainConfig } from "../config/types.ts";
 import { type EvalImages, loadEvalImages } from "../data/eval_images.ts";
 import type { Loader } from "../data/loader.ts";
 import { type ImageSource, pathOfSample } from "../data/source.ts";
-import { encodePng } from "../formats/png.ts";
 import { drawReconstructions, type ReconstructionRow } from "../report/figure.ts";
 import { maskedPicture, pastePicture } from "../report/patches.ts";
-import { messageOf, RunError } from "../util/errors.ts";
-import { baseName, joinPath, writeFileAtomic } from "../util/files.ts";
+import { RunError } from "../util/errors.ts";
+import { baseName } from "../util/files.ts";
 import type { PretrainParts } from "./pretrain_job.ts";
 import { reconstruct, toRgb } from "./reconstruct.ts";
+import { writeFigure } from "./write_figure.ts";
 
 /** What the figure says of the run. */
 export interface RunFigureFacts {
@@ -25,7 +25,7 @@ export interface RunFigureFacts {
  * @throws {RunError} when the file cannot be written
  */
 export async function drawRunFigure(parts: PretrainParts, facts: RunFigureFacts): Promise<string | null> {
-  const { config, folder, log, onEvent } = parts;
+  const { config, onEvent } = parts;
   if (config.run.figureImages === 0) return null;
   const rows = await reconstructRows(parts);
   if (rows.length === 0) {
@@ -39,20 +39,7 @@ export async function drawRunFigure(parts: PretrainParts, facts: RunFigureFacts)
     maskRatio: config.mask.ratio,
     ...figureText(config, facts),
   });
-  const path = joinPath(folder.figures, `reconstructions-step-${String(facts.step).padStart(8, "0")}.png`);
-  try {
-    await Deno.mkdir(folder.figures, { recursive: true });
-    await writeFileAtomic(path, encodePng(picture));
-  } catch (error) {
-    throw new RunError(
-      `The figure could not be written to ${path} (${
-        messageOf(error)
-      }); the checkpoint of step ${facts.step} is ` +
-        "intact, free some space and draw it with --resume",
-    );
-  }
-  await log.image(facts.step, "reconstructions", picture);
-  return path;
+  return await writeFigure(parts, "reconstructions", facts.step, picture);
 }
 
 /** The rows of the figure; fewer than wanted where images are broken. */

@@ -5,11 +5,18 @@ import { MetricsLog, type MetricsRecord } from "../report/metrics.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
 import type { RunFolder } from "./run_folder.ts";
 
-/** Both logs, open for appending. A write that fails ends the run: numbers are never lost silently. */
+/**
+ * Both logs, open for appending. A write that fails ends the run: numbers are never lost silently. The event file is made
+ * with its first event, so that resuming a finished run leaves none behind.
+ */
 export class RunLog {
   #closed = false;
+  #board: Promise<EventWriter> | undefined;
 
-  private constructor(private readonly metrics: MetricsLog, private readonly board: EventWriter) {}
+  private constructor(
+    private readonly metrics: MetricsLog,
+    private readonly openBoard: () => Promise<EventWriter>,
+  ) {}
 
   /**
    * Opens the logs of a run.
@@ -19,37 +26,40 @@ export class RunLog {
    */
   static async open(folder: RunFolder, resumeAtStep?: number): Promise<RunLog> {
     const metrics = await saying(() => MetricsLog.open(folder.metrics, { resumeAtStep }));
-    try {
-      return new RunLog(metrics, await saying(() => EventWriter.open(folder.events, { resumeAtStep })));
-    } catch (error) {
-      await metrics.close();
-      throw error;
-    }
+    return new RunLog(metrics, () => EventWriter.open(folder.events, { resumeAtStep }));
+  }
+
+  #events(): Promise<EventWriter> {
+    return this.#board ??= this.openBoard();
   }
 
   /** Appends a record to both. Throws `RunError` where the disk refuses. */
   async write(record: MetricsRecord): Promise<void> {
     const { loss, lr, grad_norm, images_per_second, data_wait, skipped_steps, peak_bytes } = record;
-    this.board.scalars(record.step, {
-      "train/loss": loss,
-      "train/lr": lr,
-      "train/grad_norm": grad_norm,
-      "train/images_per_second": images_per_second,
-      "train/data_wait": data_wait,
-      "train/skipped_steps": skipped_steps,
-      "train/peak_bytes": peak_bytes,
-      ...validationScalars(record),
-    });
     await saying(async () => {
+      const board = await this.#events();
+      board.scalars(record.step, {
+        "train/loss": loss,
+        "train/lr": lr,
+        "train/grad_norm": grad_norm,
+        "train/images_per_second": images_per_second,
+        "train/data_wait": data_wait,
+        "train/skipped_steps": skipped_steps,
+        "train/peak_bytes": peak_bytes,
+        ...validationScalars(record),
+      });
       await this.metrics.append(record);
-      await this.board.flush();
+      await board.flush();
     });
   }
 
   /** Shows a picture in TensorBoard. Throws `RunError` where the disk refuses. */
   async image(step: number, tag: string, picture: Picture): Promise<void> {
-    this.board.image(step, tag, picture);
-    await saying(() => this.board.flush());
+    await saying(async () => {
+      const board = await this.#events();
+      board.image(step, tag, picture);
+      await board.flush();
+    });
   }
 
   /** Flushes the metrics to the disk. Throws `RunError` where it refuses. */
@@ -62,7 +72,8 @@ export class RunLog {
     if (this.#closed) return;
     this.#closed = true;
     await saying(async () => {
-      const results = await Promise.allSettled([this.metrics.close(), this.board.close()]);
+      const board = this.#board?.then((board) => board.close());
+      const results = await Promise.allSettled([this.metrics.close(), board]);
       for (const result of results) if (result.status === "rejected") throw result.reason;
     });
   }

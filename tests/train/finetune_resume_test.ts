@@ -3,7 +3,7 @@ import { bestPath } from "../../src/train/best_checkpoint.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assertEquals, assertRejects } from "../deps.ts";
 import { tinyFinetuning, tune, withShapes, writeShapes } from "./finetune_support.ts";
-import { metricsOf, newestBits, tinyConfig, train, writeImages } from "./support.ts";
+import { metricsOf, newestBits, tinyConfig, train, tree, writeImages } from "./support.ts";
 
 /** Everything that draws random numbers or keeps a state. */
 const everything = [
@@ -74,6 +74,9 @@ Deno.test(
     assertEquals({ ...result, seconds: 0 }, { ...first.result, seconds: 0 });
     assertEquals((await Deno.stat(result.figure ?? "")).isFile, true);
     assertEquals(await bitsOf(`${folder}/run`), bits);
+    const before = await tree(`${folder}/run`);
+    await tune(tinyFinetuning(folder), { resume: true });
+    assertEquals(await tree(`${folder}/run`), before); // no event file either
   }),
 );
 

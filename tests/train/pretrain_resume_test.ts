@@ -127,6 +127,9 @@ Deno.test(
     assert((await Deno.stat(result.figure ?? "")).isFile);
     assertEquals(await newestBits(`${folder}/run`), bits);
     assertEquals((await metricsOf(`${folder}/run`)).map(({ step }) => step), [4, 8, 12]);
+    const before = await tree(`${folder}/run`);
+    await train(config, { resume: true });
+    assertEquals(await tree(`${folder}/run`), before); // no event file either
   }),
 );
 
