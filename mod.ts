@@ -244,13 +244,21 @@ export type { Channels } from "./src/data/image.ts";
 export { officialCropShare } from "./src/data/augment.ts";
 
 // Reconstructions and figures
-export { reconstruct, type Reconstruction, type ReconstructOptions, toRgb } from "./src/train/reconstruct.ts";
+export {
+  reconstruct,
+  type Reconstruction,
+  type ReconstructOptions,
+  toRgb,
+  viewOf,
+} from "./src/train/reconstruct.ts";
 export {
   drawReconstructions,
-  type FigureText,
+  type MaskSetting,
+  type ReconstructedView,
   type ReconstructionRow,
   type ReconstructionText,
-} from "./src/report/figure.ts";
+} from "./src/report/reconstructions.ts";
+export type { FigureText } from "./src/report/figure.ts";
 export { maskedPicture, pastePicture } from "./src/report/patches.ts";
 export type { Canvas, Color, Point, TextStyle } from "./src/report/canvas.ts";
 export { encodePng, type Picture } from "./src/formats/png.ts";

@@ -46,7 +46,7 @@ export function frozenOptions(args: Arguments, terminal: Terminal): FrozenOption
 }
 
 /** One of a few words, or undefined where the flag was not given. */
-function wordOf<const Word extends string>(
+export function wordOf<const Word extends string>(
   args: Arguments,
   flag: string,
   words: readonly Word[],
@@ -58,7 +58,7 @@ function wordOf<const Word extends string>(
 }
 
 /** `--image-size 224` or `--image-size 224x196`, which is height and width. */
-function sizeOf(args: Arguments): Size | undefined {
+export function sizeOf(args: Arguments): Size | undefined {
   const given = args.value("image-size");
   if (given === undefined) return undefined;
   const [, height, width = height] = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(given) ?? [];

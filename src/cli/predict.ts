@@ -1,10 +1,9 @@
 /** `mae predict` */
 
-import type { ImageSource } from "../data/source.ts";
 import { InputError } from "../util/errors.ts";
-import { pathExists } from "../util/files.ts";
 import type { Prediction } from "../train/trained_classifier.ts";
 import type { Arguments, Command } from "./command.ts";
+import { listAll } from "./images.ts";
 import { backendOf, countOf } from "./values.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
 
@@ -53,18 +52,6 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   for await (const prediction of predictions) terminal.print(show(prediction));
   classifier.dispose();
   return broken > 0 ? 1 : 0;
-}
-
-/** Files and folders as one list. */
-async function listAll(paths: readonly string[]): Promise<ImageSource> {
-  const { listImages, pathOfSample } = await import("../data/source.ts");
-  const all: string[] = [];
-  for (const path of paths) {
-    if (!await pathExists(path)) throw new InputError(`There is no image or folder "${path}"`);
-    const source = await listImages(path);
-    all.push(...Array.from(source.paths, (_, i) => pathOfSample(source, i)));
-  }
-  return { root: "", paths: all, others: 0 };
 }
 
 /** The image, and beneath it a line for each class: "  91.23 %  cat". */

@@ -4,6 +4,7 @@ import { transformForEvaluation } from "./augment.ts";
 import { BrokenImageError } from "./image.ts";
 import type { BrokenFile } from "./loader.ts";
 import { type ImageSettings, readImage } from "./render.ts";
+import { resizeBicubic } from "./resize.ts";
 
 /** What to load, and how. */
 export interface EvalOptions extends ImageSettings {
@@ -11,6 +12,8 @@ export interface EvalOptions extends ImageSettings {
   readonly count?: number;
   /** Share of the resized image's sides that the centre crop keeps; default 1. */
   readonly cropShare?: number;
+  /** `crop` (default) keeps the image's proportions and crops the centre; `stretch` squeezes the whole image in. */
+  readonly fit?: "crop" | "stretch";
 }
 
 /** Centre crops of images. */
@@ -28,7 +31,7 @@ export interface EvalImages {
  * Throws `RunError` when none is readable.
  */
 export async function loadEvalImages(paths: readonly string[], options: EvalOptions): Promise<EvalImages> {
-  const { imageSize, channels, count = paths.length, cropShare } = options;
+  const { imageSize, channels, count = paths.length, cropShare, fit = "crop" } = options;
   const length = imageSize[0] * imageSize[1] * channels;
   const pixels = new Uint8Array(Math.min(count, paths.length) * length);
   const loaded: string[] = [];
@@ -38,7 +41,13 @@ export async function loadEvalImages(paths: readonly string[], options: EvalOpti
     try {
       const image = await readImage(path, options);
       const out = pixels.subarray(loaded.length * length, (loaded.length + 1) * length);
-      transformForEvaluation(image, imageSize, cropShare, out);
+      if (fit === "crop") transformForEvaluation(image, imageSize, cropShare, out);
+      else {resizeBicubic(
+          image,
+          { top: 0, left: 0, height: image.height, width: image.width },
+          imageSize,
+          out,
+        );}
       loaded.push(path);
     } catch (error) {
       if (!(error instanceof BrokenImageError)) throw error;
@@ -50,4 +59,10 @@ export async function loadEvalImages(paths: readonly string[], options: EvalOpti
     throw new RunError(`None of ${broken.length} images can be read (${path}: ${reason})`);
   }
   return { pixels: pixels.slice(0, loaded.length * length), paths: loaded, broken };
+}
+
+/** `count` places spread evenly over 0 … length − 1, each once; all of them where there are no more. */
+export function spread(length: number, count: number): number[] {
+  const wanted = Math.min(length, count);
+  return Array.from({ length: wanted }, (_, i) => Math.floor(i * length / wanted));
 }

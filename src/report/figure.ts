@@ -1,4 +1,4 @@
-/** The reconstruction figure, after figures 2 to 4 of the paper: one row per image, one column per view of it. */
+/** Figures of pictures in rows and columns, under captions. */
 
 import type { Size } from "../config/types.ts";
 import { Canvas, type Color, type TextStyle } from "./canvas.ts";
@@ -9,10 +9,14 @@ const GRAY: Color = [113, 113, 122];
 const TITLE: TextStyle = { size: 22, color: DARK, bold: true };
 const NOTE: TextStyle = { size: 15, color: GRAY };
 const CAPTION: TextStyle = { size: 16, color: DARK };
+const CENTERED: TextStyle = { ...CAPTION, align: "center" };
+const RULE: Color = [212, 212, 216];
+const GROUP: TextStyle = { size: 17, color: DARK, bold: true };
 const LABEL: TextStyle = { size: 14, color: GRAY };
 const LINE_HEIGHT = 1.45; // of the font size
 const MARGIN = 28;
 const GAP = 12;
+const GROUP_GAP = 32;
 const CELL_TARGET = 192;
 const MIN_TEXT_WIDTH = 360;
 
@@ -24,6 +28,18 @@ export interface FigureRow {
   readonly size: Size;
   /** One picture `[H, W, 3]` RGB per column; a row may have fewer. */
   readonly pictures: readonly Uint8Array[];
+  /** Written small beneath the first picture of each group of columns; then the label keeps to what is left of it. */
+  readonly remarks?: readonly string[];
+}
+
+/** Columns that belong together, apart from those before them. */
+export interface ColumnGroup {
+  /** Above their captions; empty for none. */
+  readonly title: string;
+  /** The first of them. */
+  readonly start: number;
+  /** How many they are. */
+  readonly count: number;
 }
 
 /** The words of a figure. */
@@ -34,28 +50,8 @@ export interface FigureText {
   readonly notes?: readonly string[];
   /** At the bottom. */
   readonly footer?: string;
-}
-
-/** One image of a batch with what the model made of it. */
-export interface ReconstructionRow {
-  /** Written small beneath the row; empty for none. */
-  readonly label: string;
-  /** Height and width of the pictures in pixels. */
-  readonly size: Size;
-  /** `[H, W, 3]` RGB. */
-  readonly original: Uint8Array;
-  /** The original with its removed patches in gray, `[H, W, 3]` RGB. */
-  readonly masked: Uint8Array;
-  /** The model's prediction for all patches, `[H, W, 3]` RGB. */
-  readonly reconstruction: Uint8Array;
-  /** The prediction with the visible patches pasted from the original, `[H, W, 3]` RGB. */
-  readonly pasted: Uint8Array;
-}
-
-/** Words and mask ratio of a reconstruction figure. */
-export interface ReconstructionText extends FigureText {
-  /** Share of patches removed, for the caption of the second column. */
-  readonly maskRatio: number;
+  /** Groups of columns, from left to right. */
+  readonly groups?: readonly ColumnGroup[];
 }
 
 /** The whole number of times that a picture is enlarged so that its longer side comes nearest to 192 pixels. */
@@ -84,40 +80,87 @@ function writeLines(
 
 /** Where everything goes, in pixels. */
 interface Layout {
-  readonly columnWidths: readonly number[];
+  /** Left end and width of each column. */
+  readonly columns: readonly Place[];
+  /** The same of each group of columns, with the lines of its title. */
+  readonly groups: readonly (Place & { readonly title: readonly string[]; readonly start: number })[];
   readonly title: readonly string[];
   readonly notes: readonly string[];
   readonly footer: readonly string[];
   readonly captions: readonly (readonly string[])[];
+  readonly groupHeight: number;
   readonly captionHeight: number;
   readonly rowHeights: readonly number[];
   readonly width: number;
   readonly height: number;
 }
 
-function layOut(columns: readonly string[], rows: readonly FigureRow[], text: FigureText): Layout {
-  const columnWidths = columns.map((_, c) =>
-    Math.max(
-      96,
-      ...rows.filter(({ pictures }) => c < pictures.length).map(({ size }) => size[1] * enlargement(size)),
-    )
-  );
-  const picturesWidth = columnWidths.reduce((sum, width) => sum + width + GAP, -GAP);
-  const inner = Math.max(MIN_TEXT_WIDTH, picturesWidth);
+interface Place {
+  readonly left: number;
+  readonly width: number;
+}
+
+/** Columns side by side; those that begin a group stand apart. */
+function placeColumns(
+  columns: readonly string[],
+  rows: readonly FigureRow[],
+  groups: readonly ColumnGroup[],
+): Place[] {
+  const places: Place[] = [];
+  let left = MARGIN;
+  columns.forEach((_, c) => {
+    if (c > 0) left += groups.length > 1 && groups.some(({ start }) => start === c) ? GROUP_GAP : GAP;
+    const widths = rows.filter(({ pictures }) => c < pictures.length)
+      .map(({ size }) => size[1] * enlargement(size));
+    const width = Math.max(96, ...widths);
+    places.push({ left, width });
+    left += width;
+  });
+  return places;
+}
+
+const heightOf = (lines: readonly (readonly string[])[], style: TextStyle): number =>
+  Math.max(0, ...lines.map(({ length }) => length)) * lineHeight(style);
+
+function layOut(columnNames: readonly string[], rows: readonly FigureRow[], text: FigureText): Layout {
+  const columns = placeColumns(columnNames, rows, text.groups ?? []);
+  const last = columns.at(-1) ?? { left: MARGIN, width: 0 };
+  const inner = Math.max(MIN_TEXT_WIDTH, last.left + last.width - MARGIN);
   const title = wrapText(text.title ?? "", TITLE.size, inner);
   const notes = (text.notes ?? []).flatMap((note) => wrapText(note, NOTE.size, inner));
   const footer = wrapText(text.footer ?? "", NOTE.size, inner);
-  const captions = columns.map((caption, c) => wrapText(caption, CAPTION.size, columnWidths[c]));
-  const captionHeight = Math.max(0, ...captions.map(({ length }) => length)) * lineHeight(CAPTION);
-  const rowHeights = rows.map(({ size, label }) =>
-    size[0] * enlargement(size) + (label === "" ? 0 : lineHeight(LABEL) + 4)
+  const captions = columnNames.map((caption, c) => wrapText(caption, CAPTION.size, columns[c].width));
+  const captionHeight = heightOf(captions, CAPTION);
+  const groups = (text.groups ?? []).map(({ title, start, count }) => {
+    const { left } = columns[start];
+    const end = columns[start + count - 1];
+    const width = end.left + end.width - left;
+    return { left, width, start, title: wrapText(title, GROUP.size, width) };
+  });
+  const titlesHeight = heightOf(groups.map(({ title }) => title), GROUP);
+  const groupHeight = titlesHeight === 0 ? 0 : titlesHeight + GAP;
+  const rowHeights = rows.map(({ size, label, remarks = [] }) =>
+    size[0] * enlargement(size) +
+    ([label, ...remarks].every((words) => words === "") ? 0 : lineHeight(LABEL) + 4)
   );
   const top = title.length * lineHeight(TITLE) + notes.length * lineHeight(NOTE);
-  const height = 2 * MARGIN + top + (top > 0 ? GAP : 0) + captionHeight + 6 +
+  const height = 2 * MARGIN + top + (top > 0 ? GAP : 0) + groupHeight + captionHeight + 6 +
     rowHeights.reduce((sum, rowHeight) => sum + rowHeight + GAP, -GAP) +
     (footer.length > 0 ? GAP + 4 + footer.length * lineHeight(NOTE) : 0);
   const width = inner + 2 * MARGIN;
-  return { columnWidths, title, notes, footer, captions, captionHeight, rowHeights, width, height };
+  return {
+    columns,
+    groups,
+    title,
+    notes,
+    footer,
+    captions,
+    groupHeight,
+    captionHeight,
+    rowHeights,
+    width,
+    height,
+  };
 }
 
 /**
@@ -139,59 +182,54 @@ export function drawFigure(
   let y = writeLines(canvas, layout.title, MARGIN, MARGIN, TITLE);
   y = writeLines(canvas, layout.notes, MARGIN, y, NOTE);
   if (y > MARGIN) y += GAP;
-  y += layout.captionHeight;
-  let x = MARGIN;
+  drawGroupTitles(canvas, layout, y);
+  y += layout.groupHeight + layout.captionHeight;
   layout.captions.forEach((lines, c) => {
-    const top = y - lines.length * lineHeight(CAPTION);
-    writeLines(canvas, lines, x + layout.columnWidths[c] / 2, top, { ...CAPTION, align: "center" });
-    x += layout.columnWidths[c] + GAP;
+    const { left, width } = layout.columns[c];
+    writeLines(canvas, lines, left + width / 2, y - lines.length * lineHeight(CAPTION), CENTERED);
   });
   y += 6;
   rows.forEach((row, r) => {
-    drawRow(canvas, row, layout.columnWidths, y);
+    drawRow(canvas, row, layout, y);
     y += layout.rowHeights[r] + GAP;
   });
   writeLines(canvas, layout.footer, MARGIN, y + 4, NOTE);
   return canvas;
 }
 
+/** Each title over a thin line as wide as its columns. */
+function drawGroupTitles(canvas: Canvas, { groups, groupHeight }: Layout, top: number) {
+  for (const { left, width, title } of groups) {
+    if (title.length === 0) continue;
+    const line = top + groupHeight - GAP + 4;
+    const x = left + width / 2;
+    writeLines(canvas, title, x, line - 6 - title.length * lineHeight(GROUP), { ...GROUP, align: "center" });
+    canvas.fill(left, line, width, 1, RULE);
+  }
+}
+
 function drawRow(
   canvas: Canvas,
-  { label, size, pictures }: FigureRow,
-  columnWidths: readonly number[],
+  { label, size, pictures, remarks = [] }: FigureRow,
+  { columns, groups }: Layout,
   y: number,
 ) {
   const [height, width] = size;
   const scale = enlargement(size);
-  let x = MARGIN;
   pictures.forEach((pixels, c) => {
     if (pixels.length !== height * width * 3) {
       throw new RangeError(
         `A picture of ${height} x ${width} pixels has ${pixels.length} bytes instead of 3 each`,
       );
     }
-    const indent = Math.floor((columnWidths[c] - width * scale) / 2);
-    canvas.draw(pixels, width, height, x + indent, y, scale);
-    x += columnWidths[c] + GAP;
+    const indent = Math.floor((columns[c].width - width * scale) / 2);
+    canvas.draw(pixels, width, height, columns[c].left + indent, y, scale);
   });
-  const fitting = shortenText(label, LABEL.size, canvas.width - 2 * MARGIN);
-  canvas.text(fitting, MARGIN, y + height * scale + 4 + LABEL.size, LABEL);
-}
-
-/**
- * The figure of masked autoencoding: original, masked, reconstruction, reconstruction with the visible patches pasted.
- *
- * @param rows images of a batch, usually six to eight
- * @param text what the figure says; it should say how a normalised target was denormalised
- * @throws {RangeError} where a picture does not match its size
- */
-export function drawReconstructions(rows: readonly ReconstructionRow[], text: ReconstructionText): Canvas {
-  const percent = Math.round(text.maskRatio * 1000) / 10;
-  const columns = ["original", `masked ${percent}%`, "reconstruction", "reconstruction + visible"];
-  const figureRows = rows.map(({ label, size, original, masked, reconstruction, pasted }) => ({
-    label,
-    size,
-    pictures: [original, masked, reconstruction, pasted],
-  }));
-  return drawFigure(columns, figureRows, text);
+  const below = y + height * scale + 4 + LABEL.size;
+  const write = (words: string, { left, width }: Place) =>
+    canvas.text(shortenText(words, LABEL.size, width), left, below, LABEL);
+  const isRemarked = remarks.some((remark) => remark !== "") && groups.length > 0;
+  const end = isRemarked ? groups[0].left - GAP : canvas.width - MARGIN;
+  if (end > MARGIN) write(label, { left: MARGIN, width: end - MARGIN });
+  groups.forEach((group, g) => write(remarks[g] ?? "", group));
 }

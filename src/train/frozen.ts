@@ -50,17 +50,11 @@ export class FrozenEncoder implements Disposable {
    * @throws {RunError} when the backend asked for cannot be opened
    */
   static async open(which: WhichEncoder, options: FrozenOptions = {}): Promise<FrozenEncoder> {
-    const { backend, precision, checkKernels = true, onEvent = () => {} } = options;
+    const { backend, precision, checkKernels, onEvent = () => {} } = options;
     const from = "from" in which && typeof which.from === "string"
       ? await readEncoderSource(which.from)
       : null;
-    const runtime = await openRuntime({ backend });
-    if (runtime.backend === "cpu" && backend !== "cpu") {
-      const message =
-        "No GPU driver: computing on tfjs's CPU backend, about a hundred times slower; see mae doctor";
-      onEvent({ kind: "warning", message });
-    }
-    if (checkKernels) await testKernels(precision === "f16", onEvent);
+    await openTestedRuntime({ backend, precision, checkKernels, onEvent });
     const source = from ??
       ("random" in which ? await randomSource(which.random) : which.from as EncoderSource);
     const encoder = openFeatureEncoder(source, options);
@@ -102,8 +96,24 @@ export class FrozenEncoder implements Disposable {
   }
 }
 
-async function testKernels(half: boolean, onEvent: (event: FrozenEvent) => void): Promise<void> {
-  const checks = await checkKernelsOnce(half, {
+/**
+ * Opens the runtime for work without training, says where it is slow, and tests the kernels of a device that is new.
+ * @throws {RunError} when the backend asked for cannot be opened
+ */
+export async function openTestedRuntime(
+  { backend, precision, checkKernels = true, onEvent = () => {} }: Pick<
+    FrozenOptions,
+    "backend" | "precision" | "checkKernels" | "onEvent"
+  >,
+): Promise<void> {
+  const runtime = await openRuntime({ backend });
+  if (runtime.backend === "cpu" && backend !== "cpu") {
+    const message =
+      "No GPU driver: computing on tfjs's CPU backend, about a hundred times slower; see mae doctor";
+    onEvent({ kind: "warning", message });
+  }
+  if (!checkKernels) return;
+  const checks = await checkKernelsOnce(precision === "f16", {
     onStart: () => onEvent({ kind: "notice", message: "Testing this device's kernels, once" }),
   });
   const message = kernelWarning(checks);

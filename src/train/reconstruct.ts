@@ -1,4 +1,4 @@
-/** Reconstructions of whole pictures: what the figure at the end of a run shows. */
+/** Reconstructions of whole pictures: what figures and pages of them show. */
 import { tf } from "../deps/tfjs.ts";
 import type { MaskConfig, Size } from "../config/types.ts";
 import { readTensors } from "../gpu/tensors.ts";
@@ -6,7 +6,9 @@ import type { Mae } from "../models/mae.ts";
 import { sampleNoise } from "../models/mask_sampling.ts";
 import { normalizePixels } from "../ops/normalize_pixels.ts";
 import { patchify, unpatchify } from "../ops/patchify.ts";
-import { patchStatistics } from "../ops/pixel_loss.ts";
+import { maskedPixelLoss, patchStatistics } from "../ops/pixel_loss.ts";
+import { maskedPicture, pastePicture } from "../report/patches.ts";
+import type { ReconstructedView } from "../report/reconstructions.ts";
 import { Random, Stream } from "../util/random.ts";
 
 /** One picture through the model. Pictures are [H, W, C] bytes. */
@@ -17,6 +19,10 @@ export interface Reconstruction {
   readonly reconstruction: Uint8Array;
   /** [L], 1 where removed */
   readonly mask: Float32Array;
+  /** Mean squared error on the removed patches, in the scale of the model's target. */
+  readonly loss: number;
+  /** Peak signal-to-noise ratio of the removed patches' bytes, in dB; null where none differs. */
+  readonly psnr: number | null;
 }
 
 /** Settings of `reconstruct`. */
@@ -31,6 +37,8 @@ export interface ReconstructOptions {
   readonly std: readonly number[];
   /** The model predicts normalised patches: undo that with each patch's true mean and deviation. */
   readonly normalizedTarget: boolean;
+  /** Hears of each picture that is done, by its place. */
+  readonly onPicture?: (index: number) => void;
 }
 
 /**
@@ -45,27 +53,70 @@ export async function reconstruct(
   const results: Reconstruction[] = [];
   for (const [index, original] of pictures.entries()) {
     const noise = sampleNoise(options.mask, model.grid, 1, new Random(options.seed, Stream.figure, index));
-    const [predicted, mask] = tf.tidy(() => predictPixels(model, original, noise, options));
-    const [values, maskValues] = await readTensors([predicted, mask]);
-    tf.dispose([predicted, mask]);
-    results.push({ original, reconstruction: toBytes(values, options), mask: maskValues });
+    const tensors = tf.tidy(() => predictPixels(model, original, noise, options));
+    const [values, mask, [loss]] = await readTensors(tensors);
+    tf.dispose(tensors);
+    const reconstruction = toBytes(values, options);
+    const psnr = maskedPsnr(original, reconstruction, mask, model);
+    results.push({ original, reconstruction, mask, loss, psnr });
+    options.onPicture?.(index);
   }
   return results;
 }
 
-/** One picture's prediction as a picture in the normalised scale, [1, H, W, C], and its mask. */
+/** One picture's prediction as a picture in the normalised scale, [1, H, W, C], its mask and its loss. */
 function predictPixels(
   model: Mae,
   picture: Uint8Array,
   noise: Float32Array,
   options: ReconstructOptions,
-): [tf.Tensor, tf.Tensor] {
+): [pixels: tf.Tensor, mask: tf.Tensor, loss: tf.Tensor] {
   const shape: [number, number, number, number] = [1, ...model.imageSize as [number, number], model.channels];
   const images = normalizePixels(picture, shape, options.mean, options.std);
+  const patches = patchify(images, model.patchSize);
   const { prediction, mask } = model.forward(images, { maskRatio: options.mask.ratio, noise });
-  if (!options.normalizedTarget) return [unpatchify(prediction, model.imageSize, model.patchSize), mask];
-  const { mean, deviation } = patchStatistics(patchify(images, model.patchSize));
-  return [unpatchify(tf.add(tf.mul(prediction, deviation), mean), model.imageSize, model.patchSize), mask];
+  const loss = maskedPixelLoss(prediction, patches, mask, options.normalizedTarget);
+  if (!options.normalizedTarget) {
+    return [unpatchify(prediction, model.imageSize, model.patchSize), mask, loss];
+  }
+  const { mean, deviation } = patchStatistics(patches);
+  const pixels = tf.add(tf.mul(prediction, deviation), mean);
+  return [unpatchify(pixels, model.imageSize, model.patchSize), mask, loss];
+}
+
+/** 20 log10(255) − 10 log10(mean squared difference of the removed patches' bytes). */
+function maskedPsnr(
+  original: Uint8Array,
+  reconstruction: Uint8Array,
+  mask: Float32Array,
+  { imageSize: [, width], patchSize: [patchHeight, patchWidth], grid, channels }: Mae,
+): number | null {
+  let [squares, count] = [0, 0];
+  for (let i = 0; i < original.length; i++) {
+    const pixel = Math.floor(i / channels);
+    const row = Math.floor(Math.floor(pixel / width) / patchHeight);
+    const column = Math.floor(pixel % width / patchWidth);
+    if (mask[row * grid[1] + column] === 0) continue;
+    squares += (original[i] - reconstruction[i]) ** 2;
+    count++;
+  }
+  return squares === 0 ? null : 20 * Math.log10(255) - 10 * Math.log10(squares / count);
+}
+
+/** A reconstruction as pictures to look at: masked, as predicted, and with the visible patches pasted. */
+export function viewOf(
+  { original, reconstruction, mask, loss, psnr }: Reconstruction,
+  model: Mae,
+): ReconstructedView {
+  const { imageSize, patchSize, channels } = model;
+  const [truth, predicted] = [original, reconstruction].map((picture) => toRgb(picture, imageSize, channels));
+  return {
+    masked: maskedPicture(truth, mask, imageSize, patchSize),
+    reconstruction: predicted,
+    pasted: pastePicture(truth, predicted, mask, imageSize, patchSize),
+    loss,
+    psnr,
+  };
 }
 
 /** Undoes the normalisation of pixels. */
@@ -88,4 +139,11 @@ export function toRgb(picture: Uint8Array, [height, width]: Size, channels: numb
     for (let c = 0; c < 3; c++) rgb[3 * pixel + c] = picture[channels * pixel + (channels < 3 ? 0 : c)];
   }
   return rgb;
+}
+
+/** How the pictures of a model's predictions were made, for a caption. */
+export function targetSentence(normalizedTarget: boolean): string {
+  return normalizedTarget
+    ? "The model predicts normalised patches; each is denormalised with the true mean and deviation of its patch."
+    : "The model predicts pixels: nothing is denormalised.";
 }

@@ -1,14 +1,13 @@
 /** The figure at the end of a run: pictures of the data set, masked, and what the model makes of them. */
 import type { PretrainConfig } from "../config/types.ts";
-import { type EvalImages, loadEvalImages } from "../data/eval_images.ts";
+import { type EvalImages, loadEvalImages, spread } from "../data/eval_images.ts";
 import type { Loader } from "../data/loader.ts";
 import { type ImageSource, pathOfSample } from "../data/source.ts";
-import { drawReconstructions, type ReconstructionRow } from "../report/figure.ts";
-import { maskedPicture, pastePicture } from "../report/patches.ts";
+import { drawReconstructions, type ReconstructionRow } from "../report/reconstructions.ts";
 import { RunError } from "../util/errors.ts";
 import { baseName } from "../util/files.ts";
 import type { PretrainParts } from "./pretrain_job.ts";
-import { reconstruct, toRgb } from "./reconstruct.ts";
+import { reconstruct, targetSentence, toRgb, viewOf } from "./reconstruct.ts";
 import { writeFigure } from "./write_figure.ts";
 
 /** What the figure says of the run. */
@@ -36,7 +35,7 @@ export async function drawRunFigure(parts: PretrainParts, facts: RunFigureFacts)
     return null;
   }
   const picture = drawReconstructions(rows, {
-    maskRatio: config.mask.ratio,
+    settings: [{ ...config.mask, seed: config.run.seed }],
     ...figureText(config, facts),
   });
   return await writeFigure(parts, "reconstructions", facts.step, picture);
@@ -58,18 +57,12 @@ async function reconstructRows(
     std: data.std,
     normalizedTarget: target.normalize,
   });
-  return results.map((result, i) => {
-    const original = toRgb(result.original, imageSize, channels);
-    const reconstruction = toRgb(result.reconstruction, imageSize, channels);
-    return {
-      label: baseName(paths[i]),
-      size: imageSize,
-      original,
-      masked: maskedPicture(original, result.mask, imageSize, model.patchSize),
-      reconstruction,
-      pasted: pastePicture(original, reconstruction, result.mask, imageSize, model.patchSize),
-    };
-  });
+  return results.map((result, i) => ({
+    label: baseName(paths[i]),
+    size: imageSize,
+    original: toRgb(result.original, imageSize, channels),
+    views: [viewOf(result, model)],
+  }));
 }
 
 /** Images from all over the data set, those known to be broken left out; none when all turn out to be. */
@@ -102,14 +95,6 @@ function figureText({ model, run, target }: PretrainConfig, { step, loss }: RunF
   return {
     title: baseName(run.out),
     notes: [facts.join(", ")],
-    footer: target.normalize
-      ? "The model predicts normalised patches; each is denormalised with the true mean and deviation of its patch."
-      : undefined,
+    footer: targetSentence(target.normalize),
   };
-}
-
-/** `count` places spread evenly over 0 … length − 1, each once. */
-function spread(length: number, count: number): number[] {
-  const wanted = Math.min(length, count);
-  return Array.from({ length: wanted }, (_, i) => Math.floor(i * length / wanted));
 }

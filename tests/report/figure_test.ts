@@ -1,15 +1,8 @@
 import { assert, assertEquals, assertThrows } from "../deps.ts";
 import type { Size } from "../../src/config/types.ts";
-import type { Canvas } from "../../src/report/canvas.ts";
-import {
-  drawFigure,
-  drawReconstructions,
-  enlargement,
-  type ReconstructionRow,
-} from "../../src/report/figure.ts";
+import { drawFigure, enlargement } from "../../src/report/figure.ts";
 import { maskedPicture, pastePicture } from "../../src/report/patches.ts";
-
-const flat = ([height, width]: Size, value: number) => new Uint8Array(height * width * 3).fill(value);
+import { at, count, flat } from "./support.ts";
 
 Deno.test("maskedPicture() grays the removed patches, pastePicture() keeps the visible ones", () => {
   const size: Size = [4, 6];
@@ -51,47 +44,6 @@ Deno.test("enlargement() is a whole number that brings pictures near 192 pixels"
   }
 });
 
-/** The colour at a pixel. */
-const at = (
-  { data, width }: Canvas,
-  x: number,
-  y: number,
-) => [...data.subarray((y * width + x) * 3).subarray(0, 3)];
-
-/** How many pixels have exactly this gray value. */
-function count({ data }: Canvas, value: number): number {
-  let pixels = 0;
-  for (let i = 0; i < data.length; i += 3) {
-    if (data[i] === value && data[i + 1] === value && data[i + 2] === value) pixels++;
-  }
-  return pixels;
-}
-
-Deno.test("drawReconstructions() shows every pixel of every picture, enlarged", () => {
-  const row = (size: Size, base: number, label = ""): ReconstructionRow => ({
-    label,
-    size,
-    original: flat(size, base),
-    masked: flat(size, base + 1),
-    reconstruction: flat(size, base + 2),
-    pasted: flat(size, base + 3),
-  });
-  const rows = [row([32, 32], 140, "été.png, loss 0.4"), row([16, 48], 150), row([300, 200], 160)];
-  const canvas = drawReconstructions(rows, {
-    maskRatio: 0.75,
-    title: "vit, step 6",
-    notes: ["a"],
-    footer: "b",
-  });
-  for (let column = 0; column < 4; column++) {
-    // Soft edges of letters may have the same gray, so a few more are allowed.
-    for (const [value, pixels] of [[140, 192 * 192], [150, 64 * 192], [160, 300 * 200]]) {
-      const found = count(canvas, value + column);
-      assert(found >= pixels && found < pixels + 60, `${found} pixels of ${value + column}, not ${pixels}`);
-    }
-  }
-});
-
 Deno.test("drawFigure() keeps pixels where they belong and a white margin", () => {
   const picture = Uint8Array.from({ length: 2 * 2 * 3 }, (_, i) => 20 * i); // four colours
   const canvas = drawFigure([""], [{ label: "", size: [2, 2], pictures: [picture] }]);
@@ -121,4 +73,41 @@ Deno.test("drawFigure() takes rows with fewer pictures and no rows at all", () =
     RangeError,
     "96 x 96 pixels has 75 bytes",
   );
+});
+
+Deno.test("drawFigure() sets groups of columns apart, under their titles and over their remarks", () => {
+  const size: Size = [48, 48]; // enlarged four times
+  const row = (remarks?: string[]) => ({
+    label: "a name that is longer than the first column is wide",
+    size,
+    pictures: [60, 61, 62, 63, 64].map((value) => flat(size, value)),
+    remarks,
+  });
+  const groups = [{ title: "one", start: 1, count: 2 }, { title: "two", start: 3, count: 2 }];
+  const columns = ["a", "b", "c", "d", "e"];
+  const canvas = drawFigure(columns, [row(["left", "right"])], { groups });
+  const plain = drawFigure(columns, [row()]);
+  // Two gaps of 12 pixels are 32 instead.
+  assertEquals(canvas.width, plain.width + 2 * 20);
+  assert(canvas.height > plain.height);
+  const lefts = [28, 28 + 192 + 32, 28 + 2 * 192 + 44, 28 + 3 * 192 + 76, 28 + 4 * 192 + 88];
+  const y = canvas.height - 28 - 24 - 30; // in the pictures, above the label
+  for (const [i, left] of lefts.entries()) {
+    assertEquals([at(canvas, left, y)[0], at(canvas, left + 191, y)[0]], [60 + i, 60 + i]);
+    assertEquals(at(canvas, left - 1, y), [255, 255, 255]);
+  }
+  // The label keeps out of the gap before the first group, and each remark begins with its group.
+  const ink = (from: number, to: number) => {
+    let dark = 0;
+    for (let x = from; x < to; x++) {
+      for (let below = canvas.height - 28 - 22; below < canvas.height - 28; below++) {
+        if (at(canvas, x, below)[0] < 180) dark++;
+      }
+    }
+    return dark;
+  };
+  assert(ink(28, 28 + 192) > 50);
+  assertEquals(ink(lefts[1] - 12, lefts[1] - 1), 0);
+  for (const left of [lefts[1], lefts[3]]) assert(ink(left, left + 40) > 10);
+  assertEquals(ink(lefts[2], lefts[2] + 192), 0);
 });

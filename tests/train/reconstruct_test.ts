@@ -4,9 +4,9 @@ import { openRuntime } from "../../src/gpu/runtime.ts";
 import { createMae, type Mae } from "../../src/models/mae.ts";
 import { patchify } from "../../src/ops/patchify.ts";
 import { reconstructionTarget } from "../../src/ops/pixel_loss.ts";
-import { reconstruct, toRgb } from "../../src/train/reconstruct.ts";
+import { reconstruct, toRgb, viewOf } from "../../src/train/reconstruct.ts";
 import { Random } from "../../src/util/random.ts";
-import { assert, assertEquals, assertNotEquals } from "../deps.ts";
+import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "../deps.ts";
 import { testOnBackends } from "../support/backends.ts";
 
 const imageSize: Size = [8, 12];
@@ -92,6 +92,87 @@ Deno.test("reconstruct() masks by seed and place alone, and leaves no tensors be
   assertNotEquals(await masks(6), first);
   assert(new Set(first).size > 1, "every picture has the same mask");
   assertEquals(runtime.memory(), before);
+  model.dispose();
+});
+
+/** Which patch a byte of a picture belongs to. */
+function patchOf(byte: number, channels: number): number {
+  const pixel = Math.floor(byte / channels);
+  const [y, x] = [Math.floor(pixel / imageSize[1]), pixel % imageSize[1]];
+  return Math.floor(y / patchSize[0]) * (imageSize[1] / patchSize[1]) + Math.floor(x / patchSize[1]);
+}
+
+/** Mean and unbiased deviation of each patch of a normalised picture. */
+function statistics(picture: readonly number[], channels: number): { mean: number; deviation: number }[] {
+  return [0, 1, 2, 3].map((patch) => {
+    const values = picture.filter((_, i) => patchOf(i, channels) === patch);
+    const mean = values.reduce((sum, value) => sum + value) / values.length;
+    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+    return { mean, deviation: Math.sqrt(squares / (values.length - 1) + 1e-6) };
+  });
+}
+
+testOnBackends(
+  "reconstruct() denormalises, and measures the removed patches, as a plain loop does",
+  async () => {
+    for (const channels of [1, 3]) {
+      for (const normalized of [false, true]) {
+        const model = tinyModel(channels);
+        const off = 0.5; // of the target's scale
+        predictTarget(model, normalized, (target) => tf.add(tf.mul(target, 0.8), off));
+        const picture = noisePicture(channels, 9);
+        const options = settings(channels, normalized);
+        const [{ reconstruction, mask, loss, psnr }] = await reconstruct(model, [picture], options);
+        const { mean, std } = options;
+        const pixels = [...picture].map((byte, i) => (byte / 255 - mean[i % channels]) / std[i % channels]);
+        const patches = statistics(pixels, channels);
+        let [squares, target, removed] = [0, 0, 0];
+        for (const [i, value] of pixels.entries()) {
+          const patch = normalized ? patches[patchOf(i, channels)] : { mean: 0, deviation: 1 };
+          const scaled = (value - patch.mean) / patch.deviation;
+          const predicted = (0.8 * scaled + off) * patch.deviation + patch.mean;
+          const byte = Math.min(255, Math.max(0, (predicted * std[i % channels] + mean[i % channels]) * 255));
+          assert(Math.abs(reconstruction[i] - byte) <= 0.51, `${reconstruction[i]}, not ${byte}`);
+          if (mask[patchOf(i, channels)] === 0) continue;
+          squares += (reconstruction[i] - picture[i]) ** 2;
+          target += (0.8 * scaled + off - scaled) ** 2;
+          removed++;
+        }
+        assertAlmostEquals(loss, target / removed, 1e-4);
+        assertAlmostEquals(psnr ?? NaN, 10 * Math.log10(255 ** 2 / (squares / removed)), 1e-6);
+        model.dispose();
+      }
+    }
+  },
+);
+
+Deno.test("viewOf() pastes exactly the visible patches and grays the others", async () => {
+  await openRuntime({ backend: "cpu" });
+  for (const channels of [1, 3, 4]) {
+    const model = tinyModel(channels);
+    const picture = noisePicture(channels, 12);
+    const heard: number[] = [];
+    const options = { ...settings(channels, true), onPicture: (index: number) => heard.push(index) };
+    const [result] = await reconstruct(model, [picture], options);
+    assertEquals(heard, [0]);
+    const { masked, reconstruction, pasted, loss, psnr } = viewOf(result, model);
+    assertEquals([loss, psnr], [result.loss, result.psnr]);
+    const original = toRgb(picture, imageSize, channels);
+    assertEquals(reconstruction, toRgb(result.reconstruction, imageSize, channels));
+    for (let i = 0; i < original.length; i++) {
+      const isRemoved = result.mask[patchOf(i, 3)] === 1;
+      assertEquals([masked[i], pasted[i]], isRemoved ? [206, reconstruction[i]] : [original[i], original[i]]);
+    }
+    model.dispose();
+  }
+});
+
+Deno.test("reconstruct() calls what is equal exact", async () => {
+  await openRuntime({ backend: "cpu" });
+  const model = tinyModel(3);
+  predictTarget(model, true);
+  const [{ loss, psnr }] = await reconstruct(model, [noisePicture(3, 1)], settings(3, true));
+  assertEquals([loss, psnr], [0, null]);
   model.dispose();
 });
 
