@@ -167,7 +167,21 @@ function stepsLeft(config: RunSettings, loader: Loader, resumed: FoundCheckpoint
   );
 }
 
-function tellOfStart(parts: RunParts, resume: boolean, steps: number): void {
+/** A sentence where a step takes more images than there are, which nobody asked for by a `data.repeat` of their own. */
+function fewImagesWarning({ data, optim }: JobConfig, { samples, repeat }: Loader): string[] {
+  const { batchSize, accumulate } = optim;
+  const perStep = batchSize * accumulate;
+  if (data.repeat !== "auto" || perStep <= samples) return [];
+  const fitting = batchSize <= samples
+    ? `optim.accumulate=${Math.floor(samples / batchSize)}`
+    : `optim.batch_size=${samples}${accumulate > 1 ? " and optim.accumulate=1" : ""}`;
+  return [
+    `A step takes ${perStep} images (optim.batch_size ${batchSize} x optim.accumulate ${accumulate}), and there are only ` +
+    `${samples}: each is drawn ${repeat} times for the one step of an epoch; set ${fitting} for smaller steps`,
+  ];
+}
+
+function tellOfStart(parts: RunParts & { readonly config: JobConfig }, resume: boolean, steps: number): void {
   const { config, record, folder, runtime, resumed, loader, files, onEvent } = parts;
   const warn = (message: string) => onEvent({ kind: "warning", message });
   if (resume && resumed === null) {
@@ -176,6 +190,7 @@ function tellOfStart(parts: RunParts, resume: boolean, steps: number): void {
   for (const { path, reason } of resumed?.damaged ?? []) {
     warn(`${reason}; going on from step ${resumed?.state.step}, and ${path} is renamed to ${path}.damaged`);
   }
+  if (resumed === null) fewImagesWarning(config, loader).forEach(warn);
   if (resumed) resumeWarnings(resumed.state, record, { samples: loader.samples, files }).forEach(warn);
   if (resumed && steps === 0) {
     onEvent({ kind: "notice", message: `The run has made all of its ${resumed.state.step} steps` });
