@@ -1,6 +1,7 @@
 /** Copies from buffer to buffer and buffers of zeros, recorded in order with kernels. They bind nothing, so that no limit on bindings applies. */
 import { tf, type WebGPUBackend } from "../deps/tfjs.ts";
 import { currentWebGpu, type OpenWebGpu } from "./runtime.ts";
+import { contentsChange } from "./textures.ts";
 
 /** Values to copy from one tensor to another; both are in single precision. */
 export interface ValueCopy {
@@ -30,6 +31,7 @@ export function copyValues(copies: readonly ValueCopy[]): void {
   const encoder = recordOn(gpu, copies.flatMap(({ from, to }) => [from, to]));
   copies.forEach(({ from, to, fromFirst = 0, toFirst = 0, count = from.size - fromFirst }, i) => {
     encoder.copyBufferToBuffer(ends[i][0], 4 * fromFirst, ends[i][1], 4 * toFirst, 4 * count);
+    contentsChange(ends[i][1]);
     forgetHostCopy(gpu.backend, to);
   });
 }

@@ -4,6 +4,7 @@
  */
 import type { WebGPUBackend } from "../deps/tfjs.ts";
 import { RunError } from "../util/errors.ts";
+import { contentsChange } from "./textures.ts";
 
 /** The GPU could not do what was asked: too large, out of memory, lost, or refused by the driver. */
 export class DeviceError extends RunError {
@@ -96,6 +97,7 @@ export class DeviceGuard {
         );
       }
       const buffer = acquire(size, usage, mappedAtCreation, reuse);
+      contentsChange(buffer); // whoever asks for a buffer fills it
       this.#peakBytes = Math.max(this.#peakBytes, pool.numBytesAllocated);
       return buffer;
     };

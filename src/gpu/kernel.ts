@@ -4,7 +4,7 @@
  */
 import { tf, type WebGPUBackend } from "../deps/tfjs.ts";
 import { isHalf, markHalf } from "./half.ts";
-import { copyToTexture } from "./textures.ts";
+import { contentsChange, copiedToTextures, type TextureSource } from "./textures.ts";
 import { currentWebGpu, type OpenWebGpu } from "./runtime.ts";
 
 /** One compute program. Its bindings are, in order: inputs, outputs, in-place variables, then the uniform if any. */
@@ -115,9 +115,7 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   if (run.uniformTail) internals.commandQueueOwnedIds.add(run.uniformTail.dataId);
   const pipeline = pipelineFor(device, source);
   backend.ensureCommandEncoderReady();
-  const resources: GPUBindingResource[] = bindings.map((binding, i) =>
-    "tensor" in binding ? bindOperand(gpu, binding, buffers[i], i) : { buffer: buffers[i] }
-  );
+  const resources = bindAll(gpu, bindings, buffers);
   if (uniform) resources.push({ buffer: uniform });
   if (uniform && tail) {
     backend.endComputePassEncoder();
@@ -130,6 +128,7 @@ export function launch(source: KernelSource, run: Launch): tf.Tensor[] {
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
   pass.dispatchWorkgroups(run.workgroups[0], run.workgroups[1] ?? 1, run.workgroups[2] ?? 1);
+  for (const buffer of buffers.slice(run.inputs.length + outputs.length)) contentsChange(buffer); // those in place
   internals.dispatchCountInPass++;
   if (internals.dispatchCountInPass >= tf.env().getNumber("WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE")) {
     backend.endComputePassEncoder();
@@ -178,20 +177,33 @@ function makeOutput(backend: WebGPUBackend, output: OutputShape): tf.TensorInfo 
   return info;
 }
 
-function bindOperand(
+/** What to bind, in order. The copies into textures that it takes are recorded before the kernel. */
+function bindAll(
   gpu: OpenWebGpu,
-  operand: Operand,
-  buffer: GPUBuffer,
-  binding: number,
-): GPUBindingResource {
-  const { tensor, texture, first = 0 } = operand;
-  const bytesPerValue = isHalf(tensor) ? 2 : 4;
-  const count = operand.count ?? tensor.size - first;
-  const offset = first * bytesPerValue;
-  if (!texture) return { buffer, offset, size: Math.ceil(count * bytesPerValue / 4) * 4 };
-  gpu.backend.endComputePassEncoder();
-  const encoder = commandEncoder(gpu.backend as unknown as BackendInternals);
-  return copyToTexture(gpu.device, encoder, { buffer, offset, count, bytesPerValue, binding });
+  bindings: readonly (tf.TensorInfo | Operand)[],
+  buffers: readonly GPUBuffer[],
+): GPUBindingResource[] {
+  const sources: TextureSource[] = [];
+  const takers: number[] = [];
+  const resources: GPUBindingResource[] = bindings.map((binding, i) => {
+    const buffer = buffers[i];
+    if (!("tensor" in binding)) return { buffer };
+    const { tensor, texture, first = 0 } = binding;
+    const bytesPerValue = isHalf(tensor) ? 2 : 4;
+    const count = binding.count ?? tensor.size - first;
+    const offset = first * bytesPerValue;
+    if (!texture) return { buffer, offset, size: Math.ceil(count * bytesPerValue / 4) * 4 };
+    sources.push({ buffer, offset, count, bytesPerValue });
+    takers.push(i);
+    return { buffer }; // takes the place of the texture until all are known
+  });
+  if (sources.length === 0) return resources;
+  const views = copiedToTextures(gpu.device, sources, () => {
+    gpu.backend.endComputePassEncoder();
+    return commandEncoder(gpu.backend as unknown as BackendInternals);
+  });
+  for (const [k, i] of takers.entries()) resources[i] = views[k];
+  return resources;
 }
 
 /** The buffer of values that go to the end of a uniform. */

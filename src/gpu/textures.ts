@@ -1,6 +1,7 @@
 /**
- * Copies of tensors in textures, which software adapters read several times faster than buffers. Commands run in order, so
- * one texture per size and binding serves every launch: the next copy into it waits for the kernel that reads it.
+ * Copies of tensors in textures, which software adapters read several times faster than buffers. Such a copy runs on one
+ * thread of the driver while the others wait, so what a texture still holds from an earlier launch is not copied again:
+ * the two products of a linear layer's way back share the gradient, the two kernels of attention's share everything.
  */
 
 /** Width of the texture. */
@@ -16,44 +17,103 @@ export interface TextureSource {
   readonly count: number;
   /** 4, or 2 in half precision. */
   readonly bytesPerValue: number;
-  /** Place among the kernel's bindings: two bindings of one kernel need two textures. */
-  readonly binding: number;
 }
 
-interface Textures {
-  readonly known: Map<string, GPUTexture>;
-  bytes: number;
+/** A texture and what it holds. Commands run in order: the next copy into it waits for the kernels that read it. */
+interface Slot {
+  readonly texture: GPUTexture;
+  readonly view: GPUTextureView;
+  buffer: GPUBuffer | null;
+  offset: number;
+  version: number;
+  /** The launch that read it last. */
+  launch: number;
 }
 
-const textures = new WeakMap<GPUDevice, Textures>();
+/** How often a buffer has been given new contents, as far as this process knows. */
+const versions = new WeakMap<GPUBuffer, number>();
 
-/** Bytes of all textures of a device; they are kept for the next launch of the same size. */
-export function textureBytes(device: GPUDevice): number {
-  return textures.get(device)?.bytes ?? 0;
+/**
+ * Says that a buffer is written. Whoever takes one from the pool writes it, and so does a kernel in place or a copy; whatever
+ * else this program may one day write to must say so too.
+ */
+export function contentsChange(buffer: GPUBuffer): void {
+  versions.set(buffer, versionOf(buffer) + 1);
 }
 
-/** Records the copy; the view is what to bind. Equal sizes share a texture, so that what lies beyond the end stays 0. */
-export function copyToTexture(
-  device: GPUDevice,
-  encoder: GPUCommandEncoder,
-  source: TextureSource,
-): GPUTextureView {
-  let made = textures.get(device);
-  if (!made) textures.set(device, made = { known: new Map(), bytes: 0 });
-  const { count, bytesPerValue, binding } = source;
-  const key = `${binding}_${count}_${bytesPerValue}`;
-  let texture = made.known.get(key);
-  if (!texture) {
+function versionOf(buffer: GPUBuffer): number {
+  return versions.get(buffer) ?? 0;
+}
+
+/** The textures of one device, kept for the launches to come. */
+class Textures {
+  readonly device: GPUDevice;
+  /** Bytes of all of them; they only grow. */
+  bytes = 0;
+  readonly #slots = new Map<string, Slot[]>();
+  #launch = 0;
+
+  constructor(device: GPUDevice) {
+    this.device = device;
+  }
+
+  /** One view per source, for one launch: different sources lie in different textures. */
+  viewsOf(sources: readonly TextureSource[], encoder: () => GPUCommandEncoder): GPUTextureView[] {
+    this.#launch++;
+    // First what is there, so that no copy takes the place of what the same launch could have used.
+    const found = sources.map((source) => this.#holding(source));
+    return sources.map((source, i) => {
+      const slot = found[i] ?? this.#holding(source) ?? this.#fill(source, encoder());
+      return slot.view;
+    });
+  }
+
+  #holding({ buffer, offset, ...size }: TextureSource): Slot | undefined {
+    const slot = this.#slotsOf(size).find((slot) =>
+      slot.buffer === buffer && slot.offset === offset && slot.version === versionOf(buffer)
+    );
+    if (slot) slot.launch = this.#launch;
+    return slot;
+  }
+
+  /** Equal sizes share textures, so that what lies beyond the end stays 0. */
+  #slotsOf({ count, bytesPerValue }: Pick<TextureSource, "count" | "bytesPerValue">): Slot[] {
+    const key = `${count}_${bytesPerValue}`;
+    let slots = this.#slots.get(key);
+    if (!slots) this.#slots.set(key, slots = []);
+    return slots;
+  }
+
+  /** Copies into the texture that was read longest ago, or into a new one where this launch reads all there are. */
+  #fill(source: TextureSource, encoder: GPUCommandEncoder): Slot {
+    const slots = this.#slotsOf(source);
+    const oldest = slots
+      .filter(({ launch }) => launch < this.#launch)
+      .reduce<Slot | undefined>((a, b) => a && a.launch < b.launch ? a : b, undefined);
+    const slot = oldest ?? this.#make(source);
+    if (!oldest) slots.push(slot);
+    copy(encoder, source, slot.texture);
+    slot.buffer = source.buffer;
+    slot.offset = source.offset;
+    slot.version = versionOf(source.buffer);
+    slot.launch = this.#launch;
+    return slot;
+  }
+
+  #make({ count, bytesPerValue }: TextureSource): Slot {
     const height = Math.ceil(count / 4 / texelsPerRow);
-    texture = device.createTexture({
+    const texture = this.device.createTexture({
       size: [texelsPerRow, height],
       format: bytesPerValue === 2 ? "rgba16float" : "rgba32float",
       usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
     });
-    made.known.set(key, texture);
-    made.bytes += texelsPerRow * height * 4 * bytesPerValue;
+    this.bytes += texelsPerRow * height * 4 * bytesPerValue;
+    return { texture, view: texture.createView(), buffer: null, offset: 0, version: 0, launch: 0 };
   }
-  const { buffer, offset } = source;
+}
+
+function copy(encoder: GPUCommandEncoder, source: TextureSource, texture: GPUTexture): void {
+  const { buffer, offset, count, bytesPerValue } = source;
   const rows = Math.floor(count / 4 / texelsPerRow);
   const rest = count / 4 % texelsPerRow;
   const bytesPerRow = texelsPerRow * 4 * bytesPerValue;
@@ -64,5 +124,25 @@ export function copyToTexture(
     const from = { buffer, offset: offset + rows * bytesPerRow, bytesPerRow };
     encoder.copyBufferToTexture(from, { texture, origin: { x: 0, y: rows } }, [rest, 1]);
   }
-  return texture.createView();
+}
+
+const textures = new WeakMap<GPUDevice, Textures>();
+
+/** Bytes of all textures of a device; they are kept for the next launch of the same size. */
+export function textureBytes(device: GPUDevice): number {
+  return textures.get(device)?.bytes ?? 0;
+}
+
+/**
+ * Records the copies that one launch needs, and returns what to bind, source by source.
+ * @param encoder called before each copy; no pass is open in what it returns
+ */
+export function copiedToTextures(
+  device: GPUDevice,
+  sources: readonly TextureSource[],
+  encoder: () => GPUCommandEncoder,
+): GPUTextureView[] {
+  let made = textures.get(device);
+  if (!made) textures.set(device, made = new Textures(device));
+  return made.viewsOf(sources, encoder);
 }

@@ -28,7 +28,7 @@ import { maskFromNoise, type Masking } from "../ops/masking.ts";
 import { patchEmbed } from "../ops/patch_embed.ts";
 import { patchGrid, patchify } from "../ops/patchify.ts";
 import { maskedPixelLoss } from "../ops/pixel_loss.ts";
-import { addPositions, dropClassToken, scatterTokens } from "../ops/scatter_tokens.ts";
+import { addPositions, dropClassToken, removedTokens, scatterTokens } from "../ops/scatter_tokens.ts";
 import { Random, Stream } from "../util/random.ts";
 import { checkPrecision, type ComputeOptions } from "./compute.ts";
 
@@ -147,12 +147,7 @@ export class Mae {
    * @param images [N, H, W, C], or their patches [N, L, p·q·C] as `patchifyPixels` makes them
    */
   forward(images: tf.Tensor, options: MaskOptions, trace: Trace = () => {}): MaeOutput {
-    const patches = this.#patchesOf(images);
-    const count = images.shape[0];
-    const masking = maskFromNoise(options.noise, count, this.#length, options.maskRatio);
-    if (masking.kept === 0) {
-      throw new RangeError(`A mask ratio of ${options.maskRatio} keeps none of ${this.#length} patches`);
-    }
+    const { patches, masking } = this.#masked(images, options);
     const latent = this.#encode(patches, masking, trace);
     const prediction = this.#decode(latent, masking, trace);
     const loss = maskedPixelLoss(prediction, patches, masking.mask, this.config.normalizeTarget ?? false);
@@ -183,7 +178,7 @@ export class Mae {
     options: MaskOptions,
   ): { loss: tf.Scalar; gradients: Map<string, tf.Tensor> } {
     const trainable = this.trainable;
-    const { value, grads } = tf.variableGrads(() => this.forward(images, options).loss, [
+    const { value, grads } = tf.variableGrads(() => this.#trainingLoss(images, options), [
       ...trainable.values(),
     ]);
     const gradients = new Map<string, tf.Tensor>();
@@ -192,6 +187,30 @@ export class Mae {
       gradients.set(name, grads[variable.name] ?? tf.zeros(variable.shape));
     }
     return { loss: value, gradients };
+  }
+
+  /** The loss of `forward`. What cannot reach it is not computed: visible patches after the decoder's last attention. */
+  #trainingLoss(images: tf.Tensor, options: MaskOptions): tf.Scalar {
+    const { patches, masking } = this.#masked(images, options);
+    if (masking.kept === this.#length) return this.forward(images, options).loss;
+    const latent = this.#encode(patches, masking, () => {});
+    const prediction = this.#decode(latent, masking, () => {}, true);
+    const { idsRemoved } = masking;
+    const everyone = tf.ones(idsRemoved.shape);
+    return maskedPixelLoss(
+      prediction,
+      takeRows(patches, idsRemoved),
+      everyone,
+      this.config.normalizeTarget ?? false,
+    );
+  }
+
+  /** The patches of a batch, and which of them are masked. Throws `RangeError` where none is kept. */
+  #masked(images: tf.Tensor, { noise, maskRatio }: MaskOptions): { patches: tf.Tensor3D; masking: Masking } {
+    const patches = this.#patchesOf(images);
+    const masking = maskFromNoise(noise, images.shape[0], this.#length, maskRatio);
+    if (masking.kept > 0) return { patches, masking };
+    throw new RangeError(`A mask ratio of ${maskRatio} keeps none of ${this.#length} patches`);
   }
 
   /** Patches of images; patches themselves stay as they are. Throws `RangeError` where the shape fits neither. */
@@ -218,7 +237,8 @@ export class Mae {
   #blockOptions({ mask, kept, length }: Masking): BlockOptions {
     const { precision, remat } = this.compute;
     const removed = mask.shape[0] * Math.max(1, length - kept) * this.#values;
-    return { remat, halfScale: precision === "f16" ? 2 ** Math.floor(Math.log2(removed / 32)) : null };
+    const halfScale = precision === "f16" ? 2 ** Math.floor(Math.log2(removed / 32)) : null;
+    return { remat, halfScale };
   }
 
   #encode(patches: tf.Tensor3D, masking: Masking, trace: Trace): tf.Tensor3D {
@@ -243,7 +263,8 @@ export class Mae {
     return x as tf.Tensor3D; // [N, 1 + kept, D]
   }
 
-  #decode(latent: tf.Tensor3D, masking: Masking, trace: Trace): tf.Tensor3D {
+  /** @returns [N, L, p·q·C], or [N, L − kept, p·q·C] where only the removed patches are wanted */
+  #decode(latent: tf.Tensor3D, masking: Masking, trace: Trace, removedOnly = false): tf.Tensor3D {
     const { decoder, maskTokens } = this.config;
     const embedded = applyLinear(this.parameters, "decoder_embed", latent);
     trace("decoder_embed", embedded);
@@ -251,13 +272,16 @@ export class Mae {
     let x: tf.Tensor = maskTokens === "encoder"
       ? addPositions(embedded, positions)
       : scatterTokens(embedded, parameter(this.parameters, "mask_token"), positions, masking);
+    const removed = (x: tf.Tensor) => removedTokens(x, masking);
     for (let i = 0; i < decoder.depth; i++) {
-      x = applyBlock(this.parameters, `decoder_blocks.${i}`, decoder.heads, x, this.#blockOptions(masking));
+      const options = this.#blockOptions(masking);
+      const select = removedOnly && i === decoder.depth - 1 ? removed : undefined;
+      x = applyBlock(this.parameters, `decoder_blocks.${i}`, decoder.heads, x, { ...options, select });
       trace(`decoder_blocks.${i}`, x);
     }
     x = applyNorm(this.parameters, "decoder_norm", x);
     trace("decoder_norm", x);
-    return applyLinear(this.parameters, "decoder_pred", dropClassToken(x)) as tf.Tensor3D; // [N, L, p·q·C]
+    return applyLinear(this.parameters, "decoder_pred", removedOnly ? x : dropClassToken(x)) as tf.Tensor3D;
   }
 }
 

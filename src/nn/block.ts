@@ -70,6 +70,8 @@ export interface BlockOptions extends BranchOptions {
   readonly remat?: boolean;
   /** What each image's attention half and MLP half are multiplied with, [N] each, as `dropPathScales` draws it. */
   readonly dropPath?: readonly [attention: Float32Array, mlp: Float32Array];
+  /** Picks the tokens that go on after the attention half, where only those are needed: [N, T, D] → [N, some, D]. */
+  readonly select?: (x: tf.Tensor) => tf.Tensor;
 }
 
 function affine(parameters: Parameters, name: string): Affine {
@@ -128,7 +130,7 @@ export function applyMlpHalf(
   return withScale(options.dropPath?.[1], options, (own) => mlpBranch(parameters, name, x, own));
 }
 
-/** One block: [N, T, D] → [N, T, D]. */
+/** One block: [N, T, D] → [N, T, D], or fewer tokens where `options.select` picks some. */
 export function applyBlock(
   parameters: Parameters,
   name: string,
@@ -136,15 +138,17 @@ export function applyBlock(
   x: tf.Tensor,
   options: BlockOptions = {},
 ): tf.Tensor {
-  const block = (x: tf.Tensor) => {
-    const attended = withScale(
-      options.dropPath?.[0],
-      options,
-      (own) => attentionBranch(parameters, name, heads, x, own),
-    );
-    return applyMlpHalf(parameters, name, attended, options);
-  };
-  if (!options.remat) return block(x);
-  const own = [...parameters].filter(([key]) => key.startsWith(`${name}.`)).map(([, variable]) => variable);
-  return rematerialized(x, own, block);
+  const attend = (x: tf.Tensor) =>
+    withScale(options.dropPath?.[0], options, (own) => attentionBranch(parameters, name, heads, x, own));
+  const mlp = (x: tf.Tensor) => applyMlpHalf(parameters, name, x, options);
+  const { remat, select } = options;
+  if (!remat) return mlp(select ? select(attend(x)) : attend(x));
+  const again = (x: tf.Tensor, half: (x: tf.Tensor) => tf.Tensor, parts: readonly string[]) =>
+    rematerialized(x, parts.flatMap((part) => variablesOf(parameters, `${name}.${part}.`)), half);
+  if (!select) return again(x, (x) => mlp(attend(x)), ["norm1", "attn", "norm2", "mlp"]);
+  return again(select(again(x, attend, ["norm1", "attn"])), mlp, ["norm2", "mlp"]);
+}
+
+function variablesOf(parameters: Parameters, prefix: string): tf.Tensor[] {
+  return [...parameters].filter(([name]) => name.startsWith(prefix)).map(([, variable]) => variable);
 }

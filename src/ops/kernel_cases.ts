@@ -19,7 +19,7 @@ import { patchify } from "./patchify.ts";
 import { maskedPixelLoss } from "./pixel_loss.ts";
 import { poolTokens } from "./pool_tokens.ts";
 import { addScaled, scaleImages } from "./scaled_residual.ts";
-import { addPositions, dropClassToken, scatterTokens } from "./scatter_tokens.ts";
+import { addPositions, dropClassToken, removedTokens, scatterTokens } from "./scatter_tokens.ts";
 import { controlSize, decideStep } from "./step_control.ts";
 import { partialSumsOfSquares } from "./sum_of_squares.ts";
 
@@ -61,6 +61,13 @@ function tokenCases(): KernelCase[] {
         const own = masking();
         const scatter: Operation = (x, masked) => scatterTokens(x, masked, positions(), own);
         return bothWays(scatter, tokens(1 + own.kept), token());
+      },
+    },
+    {
+      kernel: "removedTokens",
+      run: () => {
+        const own = masking();
+        return bothWays((x) => removedTokens(x, own), tokens(1 + length));
       },
     },
     { kernel: "dropClassToken", run: () => bothWays(dropClassToken, tokens(1 + length)) },

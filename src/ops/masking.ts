@@ -12,6 +12,8 @@ export interface Masking {
   readonly kept: number;
   /** Patch index of each kept token, in the order of the noise: [N, kept] */
   readonly idsKeep: tf.Tensor2D;
+  /** Patch index of each removed one, in the order of the noise: [N, L − kept] */
+  readonly idsRemoved: tf.Tensor2D;
   /** Place of each patch in that order; below `kept` means kept: [N, L] */
   readonly idsRestore: tf.Tensor2D;
   /** 1 where removed, 0 where kept: [N, L] float32 */
@@ -59,6 +61,7 @@ export function maskFromNoise(
 
 function maskOnHost(noise: Float32Array, images: number, length: number, kept: number): Masking {
   const keep = new Int32Array(images * kept);
+  const remove = new Int32Array(images * (length - kept));
   const restore = new Int32Array(images * length);
   const mask = new Float32Array(images * length);
   for (let n = 0; n < images; n++) {
@@ -66,14 +69,19 @@ function maskOnHost(noise: Float32Array, images: number, length: number, kept: n
     for (let place = 0; place < length; place++) {
       const patch = order[place];
       restore[n * length + patch] = place;
-      if (place < kept) keep[n * kept + place] = patch;
-      else mask[n * length + patch] = 1;
+      if (place < kept) {
+        keep[n * kept + place] = patch;
+      } else {
+        remove[n * (length - kept) + place - kept] = patch;
+        mask[n * length + patch] = 1;
+      }
     }
   }
   return {
     length,
     kept,
     idsKeep: tf.tensor2d(keep, [images, kept], "int32"),
+    idsRemoved: tf.tensor2d(remove, [images, length - kept], "int32"),
     idsRestore: tf.tensor2d(restore, [images, length], "int32"),
     mask: tf.tensor2d(mask, [images, length]),
   };
@@ -81,32 +89,34 @@ function maskOnHost(noise: Float32Array, images: number, length: number, kept: n
 
 function maskOnDevice(noise: tf.Tensor, length: number, kept: number): Masking {
   const images = noise.shape[0];
-  const [idsKeep, idsRestore, mask] = tf.tidy(() => {
+  const [order, idsRestore, mask] = tf.tidy(() => {
     const place = tf.range(0, length, 1, "float32");
     const mine = tf.reshape(noise, [images, length, 1]);
     const other = tf.reshape(noise, [images, 1, length]);
     const earlier = tf.less(tf.reshape(place, [1, 1, length]), tf.reshape(place, [1, length, 1]));
     const before = tf.logicalOr(tf.less(other, mine), tf.logicalAnd(tf.equal(other, mine), earlier));
     const restore = tf.sum(tf.cast(before, "float32"), 2); // a patch's place is the number of patches before it
-    const wanted = tf.reshape(tf.range(0, kept, 1, "float32"), [1, kept, 1]);
+    const wanted = tf.reshape(place, [1, length, 1]);
     const isWanted = tf.cast(tf.equal(tf.reshape(restore, [images, 1, length]), wanted), "float32");
-    const keep = tf.sum(tf.mul(isWanted, place), 2); // [N, kept]
     return [
-      tf.cast(keep, "int32"),
+      tf.cast(tf.sum(tf.mul(isWanted, place), 2), "int32"), // [N, L]: the patch at each place
       tf.cast(restore, "int32"),
       tf.cast(tf.greaterEqual(restore, kept), "float32"),
     ];
   });
+  const [idsKeep, idsRemoved] = tf.split(order, [kept, length - kept], 1);
+  order.dispose();
   return {
     length,
     kept,
     idsKeep: idsKeep as tf.Tensor2D,
+    idsRemoved: idsRemoved as tf.Tensor2D,
     idsRestore: idsRestore as tf.Tensor2D,
     mask: mask as tf.Tensor2D,
   };
 }
 
 /** Frees the tensors of a masking. */
-export function disposeMasking({ idsKeep, idsRestore, mask }: Masking): void {
-  tf.dispose([idsKeep, idsRestore, mask]);
+export function disposeMasking({ idsKeep, idsRemoved, idsRestore, mask }: Masking): void {
+  tf.dispose([idsKeep, idsRemoved, idsRestore, mask]);
 }

@@ -1,4 +1,4 @@
-/** Into the decoder and out of it: putting mask tokens where patches were removed, and dropping the class token. */
+/** Into the decoder and out of it: mask tokens where patches were removed; the tokens of all patches, or of the removed. */
 import { tf } from "../deps/tfjs.ts";
 import { bodyForWidth, takeRows } from "./gather_tokens.ts";
 import type { Masking } from "./masking.ts";
@@ -7,6 +7,8 @@ import {
   addPositionsKernel,
   dropFirstGradient,
   dropFirstKernel,
+  removedTokensGradient,
+  removedTokensKernel,
   scatterTokensGradients,
   scatterTokensKernel,
 } from "./token_kernels.ts";
@@ -116,5 +118,37 @@ export function dropClassToken(tokens: tf.Tensor): tf.Tensor3D {
     value: body.forward(tokens),
     saved: [],
     gradients: (upstream) => [body.backward(upstream)],
+  }));
+}
+
+interface RemovedBody {
+  forward(tokens: tf.Tensor, removed: tf.Tensor2D): tf.Tensor;
+  backward(upstream: tf.Tensor, restore: tf.Tensor2D): tf.Tensor;
+}
+
+const removedBodies: Bodies<RemovedBody> = {
+  name: "removedTokens",
+  composed: {
+    forward: (tokens, removed) => takeRows(dropBodies.composed.forward(tokens), removed),
+    backward(upstream, restore) {
+      const [images, count, width] = upstream.shape;
+      const kept = tf.zeros([images, restore.shape[1] - count, width]);
+      return dropBodies.composed.backward(takeRows(tf.concat([kept, upstream], 1), restore));
+    },
+  },
+  kernel: { forward: removedTokensKernel, backward: removedTokensGradient },
+};
+
+/**
+ * Tokens of the removed patches, in the order of the noise: all that reaches the loss.
+ * @param tokens [N, 1 + L, D], class token first
+ * @returns [N, L − kept, D]
+ */
+export function removedTokens(tokens: tf.Tensor, { idsRemoved, idsRestore }: Masking): tf.Tensor3D {
+  const body = bodyForWidth(removedBodies, tokens.shape[2] as number);
+  return differentiable<tf.Tensor3D>([tokens], () => ({
+    value: body.forward(tokens, idsRemoved),
+    saved: [idsRestore],
+    gradients: (upstream, [restore]) => [body.backward(upstream, restore as tf.Tensor2D)],
   }));
 }

@@ -36,7 +36,7 @@ export function takeRowsKernel(rows: tf.Tensor, taken: tf.Tensor, length: number
   return launchQuads({
     name: `take_rows_${count}_${length}_${width}`,
     quads: { rows },
-    sparse: ["rows"],
+    sparse: 2 * count < length ? ["rows"] : [],
     values: { ids: ids(taken) },
     results: { taken: [images, count, width] },
     code: `${place(width / 4)}
@@ -208,6 +208,40 @@ export function dropFirstGradient(upstream: tf.Tensor): tf.Tensor {
   let first = i % ${(length + 1) * quads}u < ${quads}u;
   let source = max(i, (image + 1u) * ${quads}u) - (image + 1u) * ${quads}u;
   d_tokens[i] = select(upstream(source), vec4f(), first);`,
+  })[0];
+}
+
+/** tokens[n, 1 + ids[n, k]], the class token passed over: [N, 1 + L, D] to [N, K, D]. */
+export function removedTokensKernel(tokens: tf.Tensor, removed: tf.Tensor): tf.Tensor {
+  const [, places, width] = tokens.shape as [number, number, number];
+  const [images, count] = removed.shape as [number, number];
+  return launchQuads({
+    name: `removed_tokens_${count}_${places}_${width}`,
+    quads: { tokens },
+    values: { ids: ids(removed) },
+    results: { taken: [images, count, width] },
+    code: `${place(width / 4)}
+  taken[i] = tokens((row / ${count}u * ${places}u + u32(ids[row]) + 1u) * ${width / 4}u + column);`,
+  })[0];
+}
+
+/** Where `restore` says `kept` or more, the gradient of the token at that place; zeros elsewhere: [N, 1 + L, D]. */
+export function removedTokensGradient(upstream: tf.Tensor, restore: tf.Tensor): tf.Tensor {
+  const [images, count, width] = upstream.shape as [number, number, number];
+  const length = restore.shape[1] as number;
+  const quads = width / 4;
+  return launchQuads({
+    name: `removed_tokens_gradient_${count}_${length}_${width}`,
+    quads: { upstream },
+    values: { ids: ids(restore) },
+    results: { d_tokens: [images, length + 1, width] },
+    code: `${place(quads)}
+  let image = row / ${length + 1}u;
+  let place = row % ${length + 1}u;
+  let order = u32(ids[image * ${length}u + max(place, 1u) - 1u]);
+  let source = image * ${count}u + max(order, ${length - count}u) - ${length - count}u;
+  let value = upstream(source * ${quads}u + column);
+  d_tokens[i] = select(vec4f(), value, place > 0u && order >= ${length - count}u);`,
   })[0];
 }
 

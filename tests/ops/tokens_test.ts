@@ -8,7 +8,7 @@ import { attention } from "../../src/ops/attention.ts";
 import { maskFromNoise } from "../../src/ops/masking.ts";
 import { withBody } from "../../src/ops/operation.ts";
 import { maskedPixelLoss } from "../../src/ops/pixel_loss.ts";
-import { addPositions, dropClassToken, scatterTokens } from "../../src/ops/scatter_tokens.ts";
+import { addPositions, dropClassToken, removedTokens, scatterTokens } from "../../src/ops/scatter_tokens.ts";
 import { testOnBackends, testOnWebGpu } from "../support/backends.ts";
 import { assertRelative, numericGradients, randomTensor, valueAndGradients } from "../support/compare.ts";
 import { countDispatches } from "../support/dispatches.ts";
@@ -48,6 +48,10 @@ const gradientCases: Record<string, () => [(...x: tf.Tensor[]) => tf.Tensor, tf.
       (tokens, token) => scatterTokens(tokens, token, positions, own),
       [randomTensor([images, 1 + own.kept, width], 4), randomTensor([1, 1, width], 5)],
     ];
+  },
+  removedTokens: () => {
+    const own = masking();
+    return [(x) => removedTokens(x, own), [randomTensor([images, 1 + length, width], 4)]];
   },
   dropClassToken: () => [dropClassToken, [randomTensor([images, 1 + length, width], 4)]],
   addPositions: () => {
@@ -108,6 +112,7 @@ for (const [count, patches, wide, ratio] of tokenShapes) {
       replaceMasked: [(x, masked) => replaceMasked(x, masked, mask), [tokens(patches), token]],
       scatterTokens: [(x, masked) => scatterTokens(x, masked, positions, own), [tokens(1 + kept), token]],
       dropClassToken: [dropClassToken, [tokens(1 + patches)]],
+      ...ratio > 0 && { removedTokens: [(x) => removedTokens(x, own), [tokens(1 + patches)]] },
       addPositions: [(x) => addPositions(x, positions), [tokens(1 + patches)]],
     };
     for (const [name, [operation, inputs]] of Object.entries(operations)) {
