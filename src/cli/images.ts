@@ -1,16 +1,40 @@
 /** Images given as arguments. */
+import type { BrokenFile } from "../data/loader.ts";
 import type { ImageSource } from "../data/source.ts";
 import { InputError } from "../util/errors.ts";
-import { pathExists } from "../util/files.ts";
+import { didYouMeanPath, pathExists } from "../util/files.ts";
 
-/** Files and folders as one list. Throws `InputError` for what is not there or holds no image. */
-export async function listAll(paths: readonly string[]): Promise<ImageSource> {
-  const { listImages, pathOfSample } = await import("../data/source.ts");
+/**
+ * Files and folders as one list.
+ *
+ * @param onSkipped hears of each path that is not there or holds no image, as long as another does; by default the first of
+ * them is refused
+ * @throws {InputError} for the first path that is refused, or when all are
+ */
+export async function listAll(
+  paths: readonly string[],
+  onSkipped?: (path: BrokenFile) => void,
+): Promise<ImageSource> {
   const all: string[] = [];
+  const refused: { path: string; error: InputError }[] = [];
   for (const path of paths) {
-    if (!await pathExists(path)) throw new InputError(`There is no image or folder "${path}"`);
-    const source = await listImages(path);
-    all.push(...Array.from(source.paths, (_, i) => pathOfSample(source, i)));
+    try {
+      all.push(...await imagesAt(path));
+    } catch (error) {
+      if (!(error instanceof InputError) || onSkipped === undefined) throw error;
+      refused.push({ path, error });
+    }
   }
+  if (all.length === 0) throw refused[0].error;
+  for (const { path, error } of refused) onSkipped?.({ path, reason: error.message });
   return { root: "", paths: all, others: 0 };
+}
+
+async function imagesAt(path: string): Promise<string[]> {
+  const { listImages, pathOfSample } = await import("../data/source.ts");
+  if (!await pathExists(path)) {
+    throw new InputError(`There is no image or folder "${path}"${await didYouMeanPath(path)}`);
+  }
+  const source = await listImages(path);
+  return Array.from(source.paths, (_, i) => pathOfSample(source, i));
 }

@@ -1,5 +1,6 @@
 /** `mae predict` */
 
+import type { BrokenFile } from "../data/loader.ts";
 import { InputError } from "../util/errors.ts";
 import type { Prediction } from "../train/trained_classifier.ts";
 import type { Arguments, Command } from "./command.ts";
@@ -23,6 +24,9 @@ export const predict: Command = {
     { name: "batch-size", value: "N", help: "images computed at once; 16 by default" },
     { name: "backend", value: "NAME", help: "auto, webgpu or cpu" },
   ],
+  details: () =>
+    `Images that are missing or cannot be read are named and left out: the exit code is then 1, and 2 where none of them
+is there.`,
   run,
 };
 
@@ -32,26 +36,27 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const top = countOf(args, "top") ?? 5;
   const wanted = countOf(args, "batch-size") ?? 16;
   const backend = backendOf(args);
-  const source = await listAll(args.all);
+  let skipped = 0;
+  const skip = ({ path, reason }: BrokenFile) => {
+    skipped++;
+    terminal.printError(`Skipping ${printable(path)}: ${printable(reason)}`);
+  };
+  const source = await listAll(args.all, skip);
   const { readClassifier, TrainedClassifier } = await import("../train/trained_classifier.ts");
   const stored = await readClassifier(from);
   const { openRuntime } = await import("../gpu/runtime.ts");
   await openRuntime({ backend });
   const classifier = TrainedClassifier.open(stored);
-  let broken = 0;
   const predictions = classifier.predict(source, {
     top,
     batchSize: Math.min(wanted, source.paths.length),
     workers: source.paths.length > 4 ? "auto" : 0, // threads start slowly
-    onBroken: ({ path, reason }) => {
-      broken++;
-      terminal.printError(`Skipping ${printable(path)}: ${reason}`);
-    },
+    onBroken: skip,
   });
   const show = args.has("json") ? (one: Prediction) => JSON.stringify(one) : textOf;
   for await (const prediction of predictions) terminal.print(show(prediction));
   classifier.dispose();
-  return broken > 0 ? 1 : 0;
+  return skipped > 0 ? 1 : 0;
 }
 
 /** The image, and beneath it a line for each class: "  91.23 %  cat". */

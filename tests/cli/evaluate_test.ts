@@ -88,5 +88,17 @@ Deno.test(
     const { path, classes } = JSON.parse(json.out);
     assertEquals([path, classes.length, classes[0].name], ["TMP/data/val/red/01.png", 3, "red"]);
     assert(classes[0].probability > 0.5);
+
+    // What is missing is treated like what is broken.
+    await Deno.mkdir(`${folder}/empty`);
+    const missing = [`${folder}/data/val/rde`, image, `${folder}/empty`];
+    const rest = await mae(folder, "predict", "--from", run, ...missing, "--json");
+    assertEquals([rest.code, JSON.parse(rest.out).path], [1, "TMP/data/val/red/01.png"]);
+    assertMatch(
+      rest.err,
+      /^Skipping TMP\/data\/val\/rde: There is no image or folder ".*"; did you mean "TMP\/data\/val\/red"\?\nSkipping TMP\/empty: There are no images under /,
+    );
+    const none = await mae(folder, "predict", "--from", run, `${folder}/nowhere`, `${folder}/empty`);
+    assertEquals([none.code, none.err], [2, 'mae: There is no image or folder "TMP/nowhere"']);
   }),
 );
