@@ -16,7 +16,8 @@ export interface AttentionBody {
 const composed: AttentionBody = {
   forward(packed, sizes) {
     const [q, k, v] = splitHeads(packed, sizes);
-    const weights = probabilities(q, k, sizes); // [N·h, T, T]
+    const scores = batchedProduct(tf.mul(q, 1 / Math.sqrt(sizes.headWidth)), k, "transposeRight");
+    const weights = tf.softmax(scores); // [N·h, T, T]
     return [joinHeads(batchedProduct(weights, v), sizes), weights];
   },
   backward(upstream, packed, [weights], sizes) {
@@ -51,7 +52,15 @@ export const attentionBodies: Bodies<AttentionBody> = { name: "attention", compo
  * @throws {RangeError} when the last dimension is not a multiple of 3 · heads
  */
 export function attention(packed: tf.Tensor, heads: number): tf.Tensor {
-  const sizes = sizesOf(packed, heads);
+  const [images, tokens, packedWidth] = packed.shape;
+  if (packed.rank !== 3 || packedWidth % (3 * heads) !== 0) {
+    throw new RangeError(
+      `Attention with ${heads} heads was given [${packed.shape}]; the last size must be a multiple of ${
+        3 * heads
+      }`,
+    );
+  }
+  const sizes: AttentionShape = { images, tokens, heads, headWidth: packedWidth / (3 * heads) };
   const body = attentionKernelFits(sizes) ? chooseBody(attentionBodies) : composed;
   return differentiable([packed], () => {
     const [value, ...kept] = body.forward(packed, sizes);
@@ -61,50 +70,6 @@ export function attention(packed: tf.Tensor, heads: number): tf.Tensor {
       gradients: (upstream, [packed, ...kept]) => [body.backward(upstream, packed, kept, sizes)],
     };
   });
-}
-
-/**
- * softmax(q kᵀ / √d) of some queries per head: the weights that `attention` sums values by and does not keep. For looking at
- * a model; not differentiable.
- * @param packed [N, T, 3 · heads · d], as `attention` takes it
- * @param heads any number that divides the width
- * @param queries the first and how many; all by default
- * @returns [N, heads, queries, T]; each row sums to 1
- * @throws {RangeError} when the last dimension is not a multiple of 3 · heads, or there are no such queries
- */
-export function attentionProbabilities(
-  packed: tf.Tensor,
-  heads: number,
-  { first = 0, count }: { first?: number; count?: number } = {},
-): tf.Tensor4D {
-  const sizes = sizesOf(packed, heads);
-  const { images, tokens, headWidth } = sizes;
-  const many = count ?? tokens - first;
-  if (!(first >= 0 && many >= 1 && first + many <= tokens)) {
-    throw new RangeError(`There are no queries ${first} to ${first + many - 1} among ${tokens} tokens`);
-  }
-  return tf.tidy(() => {
-    const [q, k] = splitHeads(packed, sizes);
-    const asked = tf.slice(q, [0, first, 0], [images * heads, many, headWidth]);
-    return tf.reshape(probabilities(asked, k, sizes), [images, heads, many, tokens]);
-  });
-}
-
-function sizesOf(packed: tf.Tensor, heads: number): AttentionShape {
-  const [images, tokens, packedWidth] = packed.shape;
-  if (packed.rank === 3 && packedWidth % (3 * heads) === 0) {
-    return { images, tokens, heads, headWidth: packedWidth / (3 * heads) };
-  }
-  throw new RangeError(
-    `Attention with ${heads} heads was given [${packed.shape}]; the last size must be a multiple of ${
-      3 * heads
-    }`,
-  );
-}
-
-/** [N·h, queries, d] and [N·h, T, d] → [N·h, queries, T] */
-function probabilities(q: tf.Tensor, k: tf.Tensor, { headWidth }: AttentionShape): tf.Tensor {
-  return tf.softmax(batchedProduct(tf.mul(q, 1 / Math.sqrt(headWidth)), k, "transposeRight"));
 }
 
 /** [N, T, 3·h·d] → three of [N·h, T, d] */
