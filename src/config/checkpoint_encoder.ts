@@ -1,5 +1,6 @@
 /** What the checkpoint says about its encoder, under what the configuration says. */
 
+import { classifierImageFields } from "./classifier_fields.ts";
 import { encoderFields, imageFields, presetField } from "./common_fields.ts";
 import type { EncoderOfCheckpoint } from "./finetune_types.ts";
 import { type ConfigLayer, show } from "./layers.ts";
@@ -10,13 +11,14 @@ import type { Size, TransformerConfig } from "./types.ts";
 /** The lowest layer: sizes and statistics that the checkpoint knows. */
 export function checkpointLayers(checkpoint: EncoderOfCheckpoint | undefined): ConfigLayer[] {
   if (checkpoint === undefined) return [];
-  const { encoder, patchSize, channels, imageSize, mean, std } = checkpoint;
+  const { encoder, patchSize, channels, imageSize, mean, std, normEpsilon } = checkpoint;
   const values = {
     model: {
       encoder: encoderValues(encoder),
       patch_size: patchSize,
       channels,
       ...imageSize !== null && { image_size: imageSize },
+      ...normEpsilon !== undefined && { norm_epsilon: normEpsilon },
     },
     data: { ...mean && { mean }, ...std && { std } },
   };
@@ -35,6 +37,8 @@ export interface FixedSizes {
   readonly patchSize: Size;
   /** Values per pixel. */
   readonly channels: 1 | 3 | 4;
+  /** What every layer norm adds to the variance. */
+  readonly normEpsilon: number;
 }
 
 /**
@@ -57,6 +61,14 @@ export function checkAgainstCheckpoint(
   if (model.channels !== checkpoint.channels) {
     const has = checkpoint.channels;
     throw settings.conflict(channels, model.channels, contradiction(`was trained with ${has}`));
+  }
+  const { normEpsilon } = classifierImageFields;
+  if (checkpoint.normEpsilon !== undefined && model.normEpsilon !== checkpoint.normEpsilon) {
+    throw settings.conflict(
+      normEpsilon,
+      model.normEpsilon,
+      contradiction(`was trained with ${checkpoint.normEpsilon}`),
+    );
   }
 }
 

@@ -28,6 +28,10 @@ export const classifierImageFields = {
     ...imageFields.channels,
     fallbackText: oneOfCheckpoint(imageFields.channels.fallbackText),
   },
+  normEpsilon: {
+    ...field("model.norm_epsilon", number({ from: 0, to: 1 }), 1e-6, "what layer norms add to the variance"),
+    fallbackText: oneOfCheckpoint("1e-6"),
+  },
 };
 
 /** `model.pooling` with the default of the job. */

@@ -68,6 +68,8 @@ export interface ClassifierModelConfig {
   readonly channels: 1 | 3 | 4;
   /** What the head reads: the average of the patch tokens, or the class token. */
   readonly pooling: "average" | "class_token";
+  /** What every layer norm adds to the variance. */
+  readonly normEpsilon: number;
 }
 
 /** `model:` of fine-tuning. */
@@ -170,6 +172,8 @@ export interface EncoderOfCheckpoint {
   readonly mean?: readonly number[];
   /** Per-channel standard deviation, likewise. */
   readonly std?: readonly number[];
+  /** What its layer norms add to the variance, where the checkpoint says; 1e-6 is MAE's. */
+  readonly normEpsilon?: number;
 }
 
 /** `rand-m9-mstd0.5-inc1` as the official fine-tuning code runs it. */

@@ -232,8 +232,9 @@ export class Classifier {
    * same; with average pooling it also pools first.
    */
   #pooled(tokens: tf.Tensor): tf.Tensor2D {
-    const { pooling } = this.config;
-    return applyNorm(this.parameters, normName(pooling), poolTokens(tokens, pooling)) as tf.Tensor2D;
+    const { pooling, normEpsilon } = this.config;
+    const pooled = poolTokens(tokens, pooling);
+    return applyNorm(this.parameters, normName(pooling), pooled, normEpsilon) as tf.Tensor2D;
   }
 
   /**
@@ -243,7 +244,8 @@ export class Classifier {
   #blockOptions(images: number): BlockOptions {
     const { precision, remat } = this.compute;
     const share = images * (this.config.pooling === "average" ? this.length : 1);
-    return { remat, halfScale: precision === "f16" ? 2 ** Math.floor(Math.log2(256 * share)) : null };
+    const halfScale = precision === "f16" ? 2 ** Math.floor(Math.log2(256 * share)) : null;
+    return { remat, halfScale, epsilon: this.config.normEpsilon };
   }
 
   /** Scales of each block's halves; none for blocks that nothing is dropped from. */

@@ -26,6 +26,8 @@ export interface ClassifierConfig {
    * `class_token` takes the class token after `norm`.
    */
   readonly pooling: Pooling;
+  /** What every layer norm adds to the variance; 1e-6 by default, as in the official code. */
+  readonly normEpsilon?: number;
   /** Rate at which the last block's branches are left out in training; it rises linearly from 0 in the first. 0 by default. */
   readonly dropPath?: number;
   /**

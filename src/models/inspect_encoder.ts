@@ -59,7 +59,9 @@ function embed({ parameters }: Classifier, patches: tf.Tensor): tf.Tensor {
 function blockTensors({ parameters, config }: Classifier, i: number, x: tf.Tensor): LayerTensors {
   const name = `blocks.${i}`;
   return tf.tidy(() => {
-    const packed = applyLinear(parameters, `${name}.attn.qkv`, applyNorm(parameters, `${name}.norm1`, x));
-    return { tokens: applyBlock(parameters, name, config.encoder.heads, x), packed: [packed] };
+    const { encoder: { heads }, normEpsilon: epsilon } = config;
+    const normed = applyNorm(parameters, `${name}.norm1`, x, epsilon);
+    const packed = applyLinear(parameters, `${name}.attn.qkv`, normed);
+    return { tokens: applyBlock(parameters, name, heads, x, { epsilon }), packed: [packed] };
   });
 }

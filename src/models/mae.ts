@@ -48,6 +48,8 @@ export interface MaeConfig {
   readonly normalizeTarget?: boolean;
   /** `encoder` is the ablation that feeds mask tokens through the encoder; `decoder` (default) is MAE. */
   readonly maskTokens?: ModelConfig["maskTokens"];
+  /** What every layer norm adds to the variance; 1e-6 by default, as in the official code. */
+  readonly normEpsilon?: number;
 }
 
 /** How one batch is masked. */
@@ -238,7 +240,7 @@ export class Mae {
     const { precision, remat } = this.compute;
     const removed = mask.shape[0] * Math.max(1, length - kept) * this.#values;
     const halfScale = precision === "f16" ? 2 ** Math.floor(Math.log2(removed / 32)) : null;
-    return { remat, halfScale };
+    return { remat, halfScale, epsilon: this.config.normEpsilon };
   }
 
   #encode(patches: tf.Tensor3D, masking: Masking, trace: Trace): tf.Tensor3D {
@@ -258,7 +260,7 @@ export class Mae {
       x = applyBlock(this.parameters, `blocks.${i}`, encoder.heads, x, this.#blockOptions(masking));
       trace(`blocks.${i}`, x);
     }
-    x = applyNorm(this.parameters, "norm", x);
+    x = applyNorm(this.parameters, "norm", x, this.config.normEpsilon);
     trace("norm", x);
     return x as tf.Tensor3D; // [N, 1 + kept, D]
   }
@@ -279,7 +281,7 @@ export class Mae {
       x = applyBlock(this.parameters, `decoder_blocks.${i}`, decoder.heads, x, { ...options, select });
       trace(`decoder_blocks.${i}`, x);
     }
-    x = applyNorm(this.parameters, "decoder_norm", x);
+    x = applyNorm(this.parameters, "decoder_norm", x, this.config.normEpsilon);
     trace("decoder_norm", x);
     return applyLinear(this.parameters, "decoder_pred", removedOnly ? x : dropClassToken(x)) as tf.Tensor3D;
   }

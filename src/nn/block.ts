@@ -49,9 +49,14 @@ export function blockSpecs(name: string, config: TransformerConfig, random: Rand
   ];
 }
 
-/** Layer norm with the parameters of that name. */
-export function applyNorm(parameters: Parameters, name: string, x: tf.Tensor): tf.Tensor {
-  return layerNorm(x, parameter(parameters, `${name}.weight`), parameter(parameters, `${name}.bias`));
+/** Layer norm with the parameters of that name; `epsilon` is added to the variance, 1e-6 by default. */
+export function applyNorm(parameters: Parameters, name: string, x: tf.Tensor, epsilon?: number): tf.Tensor {
+  return layerNorm(
+    x,
+    parameter(parameters, `${name}.weight`),
+    parameter(parameters, `${name}.bias`),
+    epsilon,
+  );
 }
 
 /** Linear layer with the parameters of that name. */

@@ -114,7 +114,7 @@ export function layerNormKernel(
   x: tf.Tensor2D,
   gain: tf.Tensor,
   bias: tf.Tensor,
-  eps: number,
+  eps = 1e-6,
   { half = false }: LayerNormOptions = {},
 ): tf.Tensor[] {
   const [rows, width] = x.shape;

@@ -53,9 +53,9 @@ export interface BranchOptions {
   readonly halfScale?: number | null;
   /** [N], not differentiable: multiplies each image's branch before the residual sum. That is drop path; absent, 1. */
   readonly scale?: tf.Tensor;
+  /** What the layer norm adds to the variance; 1e-6 (default) in every ViT of MAE. */
+  readonly epsilon?: number;
 }
-
-const eps = 1e-6;
 
 /** A body of `attentionResidual`. */
 export type AttentionBranch = (
@@ -69,8 +69,8 @@ export type MlpBranch = (x: tf.Tensor, parameters: MlpParameters, options: Branc
 /** Bodies of `attentionResidual`. */
 export const attentionBranchBodies: Bodies<AttentionBranch> = {
   name: "attentionResidual",
-  composed(x, { norm, qkv, proj, heads }, { scale }) {
-    const normed = layerNorm(x, norm.weight, norm.bias, eps);
+  composed(x, { norm, qkv, proj, heads }, { scale, epsilon }) {
+    const normed = layerNorm(x, norm.weight, norm.bias, epsilon);
     const attended = attention(linear(normed, qkv.weight, qkv.bias), heads);
     if (scale) return addScaled(x, linear(attended, proj.weight, proj.bias), scale);
     return linear(attended, proj.weight, proj.bias, { residual: x });
@@ -81,8 +81,8 @@ export const attentionBranchBodies: Bodies<AttentionBranch> = {
 /** Bodies of `mlpResidual`. */
 export const mlpBranchBodies: Bodies<MlpBranch> = {
   name: "mlpResidual",
-  composed(x, { norm, fc1, fc2 }, { scale }) {
-    const normed = layerNorm(x, norm.weight, norm.bias, eps);
+  composed(x, { norm, fc1, fc2 }, { scale, epsilon }) {
+    const normed = layerNorm(x, norm.weight, norm.bias, epsilon);
     const hidden = linear(normed, fc1.weight, fc1.bias, { activation: "gelu" });
     if (scale) return addScaled(x, linear(hidden, fc2.weight, fc2.bias), scale);
     return linear(hidden, fc2.weight, fc2.bias, { residual: x });
@@ -148,7 +148,7 @@ function attentionKernelBranch(...[x, parameters, options]: Parameters<Attention
   const inputs = [x, norm.weight, norm.bias, qkv.weight, qkv.bias, proj.weight, proj.bias];
   return differentiable(inputs, () => {
     const rows = asMatrix(x);
-    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, eps, { half });
+    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, options.epsilon, { half });
     const packed = product("NT", normed, qkv.weight, { bias: qkv.bias, half }).value;
     const [attended, logTotal] = attentionKernel(packed, sizes);
     return {
@@ -190,7 +190,7 @@ function mlpKernelBranch(...[x, { norm, fc1, fc2 }, options]: Parameters<MlpBran
   const inputs = [x, norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias];
   return differentiable(inputs, () => {
     const rows = asMatrix(x);
-    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, eps, { half });
+    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, options.epsilon, { half });
     const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: true, half });
     const activated = hidden.activated as tf.Tensor2D;
     return {

@@ -81,7 +81,7 @@ export function openFeatureEncoder(
 
 /** The classifier whose features are asked for: nothing is trained, and its head is not used. */
 function createEncoder(
-  { encoder, patchSize, channels, imageSize, pooling }: EncoderOfCheckpoint & {
+  { encoder, patchSize, channels, imageSize, pooling, normEpsilon }: EncoderOfCheckpoint & {
     readonly imageSize: Size;
     readonly pooling: Pooling;
   },
@@ -89,7 +89,7 @@ function createEncoder(
 ): Classifier {
   try {
     return createClassifier(
-      { encoder, patchSize, channels, imageSize, pooling, classes: 1, trainBlocks: 0 },
+      { encoder, patchSize, channels, imageSize, pooling, normEpsilon, classes: 1, trainBlocks: 0 },
       compute,
     );
   } catch (error) {
@@ -123,7 +123,8 @@ function gridOf({ imageSize, patchSize }: EncoderOfCheckpoint): Size | undefined
   return imageSize ? [imageSize[0] / patchSize[0], imageSize[1] / patchSize[1]] : undefined;
 }
 
-function channelsOf({ channels }: EncoderOfCheckpoint, path: string): Channels {
+/** Channels of image files for a model. Throws `InputError` where files cannot have so many. */
+export function channelsOf({ channels }: Pick<EncoderOfCheckpoint, "channels">, path: string): Channels {
   if (channels === 1 || channels === 3 || channels === 4) return channels;
   throw new InputError(`The encoder of "${path}" takes ${channels} channels; image files have 1, 3 or 4`);
 }
@@ -146,13 +147,14 @@ export async function randomEncoderState(config: MaeConfig, seed: number): Promi
  * it is disposed.
  */
 export function sharedEncoder(mae: Mae, pooling: Pooling): Pick<FeatureEncoder, "classifier" | "dispose"> {
-  const { imageSize, patchSize, channels, config: { encoder } } = mae;
+  const { imageSize, patchSize, channels, config: { encoder, normEpsilon } } = mae;
   const config: ClassifierConfig = {
     encoder,
     patchSize,
     channels,
     imageSize,
     pooling,
+    normEpsilon,
     classes: 1,
     trainBlocks: 0,
   };

@@ -24,9 +24,10 @@ const headDeviations = { pretrained: 2e-5, scratch: 0.02 };
 
 /** The classifier that a configuration describes. */
 export function classifierConfig({ from, model }: FinetuneConfig, classes: number): ClassifierConfig {
-  const { encoder, imageSize, patchSize, channels, pooling, dropPath, trainBlocks } = model;
+  const { encoder, imageSize, patchSize, channels, pooling, normEpsilon, dropPath, trainBlocks } = model;
   const headDeviation = from === null ? headDeviations.scratch : headDeviations.pretrained;
-  return { encoder, imageSize, patchSize, channels, pooling, dropPath, trainBlocks, classes, headDeviation };
+  const trained = { dropPath, trainBlocks, classes, headDeviation };
+  return { encoder, imageSize, patchSize, channels, pooling, normEpsilon, ...trained };
 }
 
 /**

@@ -60,11 +60,11 @@ export async function createProbed(
 }
 
 function createEncoder({ model, run }: LinprobeConfig, classes: number): Classifier {
-  const { encoder, imageSize, patchSize, channels, pooling } = model;
+  const { encoder, imageSize, patchSize, channels, pooling, normEpsilon } = model;
   const { seed, precision } = run;
   try {
     return createClassifier(
-      { encoder, imageSize, patchSize, channels, pooling, classes, trainBlocks: 0 },
+      { encoder, imageSize, patchSize, channels, pooling, normEpsilon, classes, trainBlocks: 0 },
       { seed, precision },
     );
   } catch (error) {

@@ -1,4 +1,5 @@
 /** From what a user calls a checkpoint to the file of its tensors. */
+import { MODEL_FILES } from "../formats/open_tensors.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import { didYouMeanPath, isMissing, joinPath, pathExists } from "../util/files.ts";
 import { checkpointPath, listCheckpoints } from "./checkpoint.ts";
@@ -8,9 +9,9 @@ export const MODEL = "model.safetensors";
 
 /** Where a model lies. */
 export interface ModelFile {
-  /** The safetensors file. */
+  /** The file of its tensors, or the index of several. */
   readonly file: string;
-  /** The checkpoint's folder, where `state.json` may lie beside the file; null for a file that was named itself. */
+  /** The checkpoint's folder, where `state.json` or `config.json` may lie beside; null for a file that was named itself. */
   readonly folder: string | null;
 }
 
@@ -29,7 +30,9 @@ export async function findModelFile(path: string): Promise<ModelFile> {
       : new InputError(`The checkpoint "${path}" cannot be read: ${messageOf(error)}`);
   }
   if (!isFolder) return { file: path, folder: null };
-  if (await pathExists(joinPath(path, MODEL))) return inFolder(path);
+  for (const name of MODEL_FILES) {
+    if (await pathExists(joinPath(path, name))) return { file: joinPath(path, name), folder: path };
+  }
   const best = joinPath(path, "checkpoints", "best");
   if (await pathExists(joinPath(best, MODEL))) return inFolder(best);
   const newest = (await listCheckpoints(path)).at(-1);

@@ -2,117 +2,125 @@
  * A model on the disk, whoever wrote it: its tensors under the official names, one at a time, its architecture, and what is
  * known of it besides.
  */
-import type { Size, TransformerConfig } from "../config/types.ts";
+import type { TransformerConfig } from "../config/types.ts";
 import type { StoredTensor } from "../formats/dtypes.ts";
-import { openSafetensors } from "../formats/safetensors.ts";
-import type { TensorOutline, TensorSource } from "../formats/tensor_source.ts";
+import { openTensors } from "../formats/open_tensors.ts";
+import type { TensorSource } from "../formats/tensor_source.ts";
 import { type Architecture, architectureOf, type StackSizes } from "../nn/architecture.ts";
-import type { Pooling } from "../ops/pool_tokens.ts";
 import { InputError } from "../util/errors.ts";
-import { presets } from "../config/presets.ts";
+import type { TrainState } from "./checkpoint.ts";
 import { findModelFile } from "./model_file.ts";
+import { identify, type ModelKind, readBeside, sizesInWords } from "./model_kind.ts";
+import { factsOf, type KnownHeads, type ModelFacts, type Said } from "./model_said.ts";
+import { namedTensors } from "./model_tensors.ts";
 
-/** Whose names and files a model came in. */
-export type ModelKind = "mae" | "official" | "huggingface" | "timm";
-
-/** What the tensors do not show. */
-export interface ModelFacts {
-  /** Attention heads of the encoder; null where nothing says. */
-  readonly heads: number | null;
-  /** Attention heads of the decoder; null where nothing says, or there is none. */
-  readonly decoderHeads: number | null;
-  /** What is added to the variance in every layer norm; 1e-6 unless the file says otherwise. */
-  readonly normEpsilon: number;
-  /** Size of the images it was trained on, in pixels; null where nothing says. */
-  readonly imageSize: Size | null;
-  /** Per-channel mean of its images' pixels in [0, 1], where something says. */
-  readonly mean?: readonly number[];
-  /** Per-channel standard deviation, likewise. */
-  readonly std?: readonly number[];
-  /** Whether the decoder predicts patches normalised by their own mean and deviation, where something says. */
-  readonly normalizeTarget?: boolean;
-  /** What the head reads, where there is one. */
-  readonly pooling?: Pooling;
-  /** Names of the classes, in the order of the head's rows, where something says. */
-  readonly classes?: readonly string[];
-}
+export type { ModelKind } from "./model_kind.ts";
+export type { KnownHeads, ModelFacts } from "./model_said.ts";
 
 /** An open model. `tensors` and `read` know it by the official names, whatever the file's own. Close it by `using`. */
 export interface ModelSource extends TensorSource {
   /** Whose names and files it came in. */
   readonly kind: ModelKind;
-  /** What it is, in one sentence. */
+  /** Whose it is, in words: "Hugging Face ViTMAEForPreTraining". */
+  readonly title: string;
+  /** The same with its sizes, in one sentence. */
   readonly description: string;
   /** Its sizes. */
   readonly architecture: Architecture;
   /** What is known besides. */
   readonly facts: ModelFacts;
-  /** Names of the file that are no part of the model: an optimizer, averages, another framework's leftovers. */
+  /** Names in the file that are no part of the model: an optimizer, averages, another head. */
   readonly unused: readonly string[];
+  /** State of the run that wrote it; null where it is no checkpoint of this program. */
+  readonly state: TrainState | null;
+  /** What had to be understood to read it, in sentences. */
+  readonly notes: readonly string[];
 }
 
-/** What only the user may know; it goes before what the file says. */
-export interface ModelSourceOptions {
-  /** Attention heads of the encoder. */
-  readonly heads?: number;
-  /** Attention heads of the decoder. */
-  readonly decoderHeads?: number;
+/** How a model is opened. */
+export interface ModelSourceOptions extends KnownHeads {
+  /** Opens models with parts that MAE has nothing like, and leaves these out. */
+  readonly partial?: boolean;
 }
 
 /**
- * Opens a model: a run, a checkpoint's folder, or a safetensors file with the official names. No tensor is read yet.
- * @throws {InputError} when there is none at the path, or none of a kind that is known
+ * Opens a model: a run, a checkpoint's folder, a folder of Hugging Face or timm, or a safetensors or PyTorch file with the
+ * names of the official code, timm or Hugging Face. No tensor is read yet, and nothing in a file is run.
+ * @throws {InputError} when there is none at the path, it is damaged, or it is no vision transformer as MAE has it
  */
 export async function openModelSource(path: string, options: ModelSourceOptions = {}): Promise<ModelSource> {
-  const { file } = await findModelFile(path);
-  const tensors = await openSafetensors(file);
-  try {
-    const architecture = architectureOf(
-      new Map([...tensors.tensors].map(([name, { shape }]) => [name, shape])),
+  const { file, folder } = await findModelFile(path);
+  using opened = new DisposableStack();
+  const tensors = opened.use(await openTensors(file));
+  const named = namedTensors(tensors, options);
+  const architecture = named && architectureOf(shapesOf(named.source));
+  if (named === null || architecture === null) {
+    throw new InputError(
+      `"${file}" holds no encoder: none of its ${tensors.tensors.size} tensors has the names of the official code, timm or ` +
+        "Hugging Face (patch_embed.proj.weight, blocks.0.mlp.fc1.weight, …); mae inspect lists what it holds",
     );
-    if (architecture === null) throw new InputError(`"${file}" holds no encoder with the official names`);
-    return sourceOf(tensors, architecture, options);
-  } catch (error) {
-    tensors.close();
-    throw error;
   }
-}
-
-function sourceOf(file: TensorSource, architecture: Architecture, options: ModelSourceOptions): ModelSource {
-  const { encoder, decoder, grid, patchSize } = architecture;
+  const { source } = named;
+  const beside = await readBeside(file, folder, named.names);
+  const { kind, title, said } = identify(tensors, named, architecture, beside);
+  const facts = factsOf(said, architecture, options, file);
+  checkPositions(source, architecture, said, file);
+  const kept = opened.move();
   return {
-    path: file.path,
-    kind: "official",
-    description:
-      `Official names: ${architecture.encoderName}, ${encoder.depth} blocks, ${encoder.width} wide`,
-    tensors: file.tensors as ReadonlyMap<string, TensorOutline>,
-    read: (name) => file.read(name),
+    path: file,
+    kind,
+    title,
+    description: `${title}: ${sizesInWords(architecture, facts, rowsOf(source))}`,
     architecture,
-    facts: {
-      heads: options.heads ?? presetHeads(encoder),
-      decoderHeads: decoder && (options.decoderHeads ?? (decoder.width === 512 ? 16 : null)),
-      normEpsilon: 1e-6,
-      imageSize: grid && [grid[0] * patchSize[0], grid[1] * patchSize[1]],
-    },
-    unused: [],
-    [Symbol.dispose]: () => file[Symbol.dispose](),
+    facts,
+    notes: named.notes,
+    tensors: source.tensors,
+    unused: [...source.unnamed, ...source.outside],
+    state: beside.state,
+    read: (name) => source.read(name),
+    [Symbol.dispose]: () => kept.dispose(),
   };
 }
 
-function presetHeads({ width }: StackSizes): number | null {
-  return Object.values(presets).find((preset) => preset.width === width)?.heads ?? null;
+function shapesOf({ tensors }: TensorSource): Map<string, readonly number[]> {
+  return new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+}
+
+/** Classes of the head; null where there is none. */
+function rowsOf({ tensors }: TensorSource): number | null {
+  return tensors.get("head.weight")?.shape[0] ?? null;
+}
+
+/** Positions of the patches alone are another model's: MAE's class token has one too. */
+function checkPositions(
+  source: TensorSource,
+  { patchSize }: Architecture,
+  said: readonly Said[],
+  file: string,
+): void {
+  const imageSize = said.find((one) => one.imageSize !== undefined)?.imageSize;
+  const [, places] = source.tensors.get("pos_embed")?.shape ?? [];
+  if (imageSize === undefined || places !== imageSize[0] / patchSize[0] * imageSize[1] / patchSize[1]) return;
+  throw new InputError(
+    `The model in "${file}" has no position for its class token (no_embed_class in timm), and MAE's has: ` +
+      "it would compute something else",
+  );
 }
 
 /**
  * The encoder's blocks.
+ * @param flag what the user is asked to give where nothing says the heads
  * @throws {InputError} when nothing says how many heads it has
  */
-export function encoderOf({ path, architecture, facts }: ModelSource): TransformerConfig {
+export function encoderOf(
+  { path, architecture, facts }: Pick<ModelSource, "path" | "architecture" | "facts">,
+  flag = "--heads, such as --heads 4",
+): TransformerConfig {
   return stackOf(
     architecture.encoder,
     facts.heads,
     `"${path}" does not say how many heads its encoder`,
-    "--heads",
+    flag,
   );
 }
 
@@ -120,10 +128,12 @@ export function encoderOf({ path, architecture, facts }: ModelSource): Transform
  * The decoder's blocks; null where the file has none.
  * @throws {InputError} when nothing says how many heads it has
  */
-export function decoderOf({ path, architecture, facts }: ModelSource): TransformerConfig | null {
-  const { decoder } = architecture;
+export function decoderOf(
+  { path, architecture: { decoder }, facts }: Pick<ModelSource, "path" | "architecture" | "facts">,
+): TransformerConfig | null {
   const unsaid = `"${path}" does not say how many heads its decoder`;
-  return decoder && stackOf(decoder, facts.decoderHeads, unsaid, "--decoder-heads");
+  return decoder &&
+    stackOf(decoder, facts.decoderHeads, unsaid, "--decoder-heads, such as --decoder-heads 16");
 }
 
 function stackOf(
@@ -132,10 +142,15 @@ function stackOf(
   unsaid: string,
   flag: string,
 ): TransformerConfig {
-  if (heads === null) {
-    throw new InputError(`${unsaid} of width ${width} has: give ${flag}, such as ${flag} 4`);
-  }
-  return { width, depth, heads, mlpRatio: hidden / width };
+  if (heads === null) throw new InputError(`${unsaid} of width ${width} has: give ${flag}`);
+  const ratio = hidden / width;
+  // The model cuts fractions of a hidden unit off, so that a ratio a little too small would cost one.
+  return {
+    width,
+    depth,
+    heads,
+    mlpRatio: Math.floor(width * ratio) < hidden ? ratio * (1 + 2 ** -50) : ratio,
+  };
 }
 
 /** Reads every tensor, or those that are wanted, into memory. */

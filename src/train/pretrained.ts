@@ -9,7 +9,8 @@ import { decoderOf, encoderOf, type ModelSource, readState } from "./model_sourc
  * @throws {InputError} when it has no decoder, or does not say its heads or the size of its images
  */
 export function maeConfigOf(source: ModelSource): MaeConfig {
-  const { path, architecture: { patchSize, channels }, facts: { imageSize, normalizeTarget } } = source;
+  const { path, architecture: { patchSize, channels }, facts } = source;
+  const { imageSize, normalizeTarget, normEpsilon, maskTokens } = facts;
   const decoder = decoderOf(source);
   if (decoder === null) {
     throw new InputError(
@@ -18,7 +19,16 @@ export function maeConfigOf(source: ModelSource): MaeConfig {
     );
   }
   if (imageSize === null) throw new InputError(`"${path}" does not say how large its images are`);
-  return { encoder: encoderOf(source), decoder, patchSize, channels, imageSize, normalizeTarget };
+  return {
+    encoder: encoderOf(source),
+    decoder,
+    patchSize,
+    channels,
+    imageSize,
+    normalizeTarget,
+    normEpsilon,
+    maskTokens,
+  };
 }
 
 /**

@@ -6,7 +6,7 @@ import { type Classifier, createClassifier } from "../models/classifier.ts";
 import type { ComputeOptions } from "../models/compute.ts";
 import { InputError } from "../util/errors.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
-import { type EncoderSource, readEncoderSource } from "./encoder_source.ts";
+import { type EncoderSource, type EncoderSourceOptions, readEncoderSource } from "./encoder_source.ts";
 import {
   classifyImages,
   type ClassifyOptions,
@@ -22,18 +22,23 @@ export interface StoredClassifier extends EncoderSource {
 }
 
 /**
- * Reads the classifier of a run (its best checkpoint, or else its newest) or of a checkpoint's folder.
+ * Reads a classifier: of a run (its best checkpoint, or else its newest), of a checkpoint's folder, a fine-tuned file of the
+ * official code or timm, or Hugging Face's `ViTForImageClassification`. Where the last do not say them, classes are numbered
+ * and pixels normalised with ImageNet's statistics; `notes` tells.
  * @throws {InputError} when there is no such path, or no classifier in it
  */
-export async function readClassifier(path: string): Promise<StoredClassifier> {
-  const source = await readEncoderSource(path);
+export async function readClassifier(
+  path: string,
+  options: Pick<EncoderSourceOptions, "heads" | "headsFlag"> = {},
+): Promise<StoredClassifier> {
+  const source = await readEncoderSource(path, options);
   const { classifier } = source;
-  if (classifier !== null && source.state.has("head.weight")) return { ...source, classifier };
+  if (!source.state.has("head.weight")) {
+    throw new InputError(`"${source.path}" is no classifier: it has no head, which mae finetune trains`);
+  }
+  if (classifier !== null) return { ...source, classifier };
   throw new InputError(
-    `"${source.path}" is no classifier of mae finetune or mae linprobe: ` +
-      (source.state.has("head.weight")
-        ? "no state.json with class names lies beside it"
-        : "it has no head, which mae finetune trains"),
+    `"${source.path}" has a head, and it does not say how large its images are, or pools tokens as no classifier of MAE does`,
   );
 }
 
@@ -73,6 +78,7 @@ export class TrainedClassifier {
     const model = createClassifier({
       encoder: encoder.encoder,
       patchSize: encoder.patchSize,
+      normEpsilon: encoder.normEpsilon,
       imageSize: info.imageSize,
       channels: info.channels,
       pooling: info.pooling,

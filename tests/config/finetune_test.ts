@@ -38,6 +38,7 @@ Deno.test("resolveFinetuneConfig() has the paper's recipe for ViT-B", () => {
       patchSize: [16, 16],
       channels: 3,
       pooling: "average",
+      normEpsilon: 1e-6,
       dropPath: 0.1,
       trainBlocks: "all",
     },

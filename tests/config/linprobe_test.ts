@@ -22,6 +22,7 @@ Deno.test("resolveLinprobeConfig() has the paper's recipe, with smaller batches"
       patchSize: [16, 16],
       channels: 3,
       pooling: "class_token",
+      normEpsilon: 1e-6,
     },
     data: {
       train: "photos",

@@ -73,6 +73,7 @@ Deno.test("an encoder is read from a run's newest checkpoint, from a checkpoint'
       imageSize: [4, 16],
       mean: [0.1, 0.2, 0.3],
       std: [0.4, 0.5, 0.6],
+      normEpsilon: 1e-6,
     });
     assertEquals(run.classifier, null);
     assertEquals(
@@ -132,7 +133,7 @@ Deno.test("what holds no encoder is refused with one sentence", () =>
     await writeModel(`${folder}/other.safetensors`, decoder);
     assertMatch(await refusal(`${folder}/other.safetensors`), /holds no encoder: none of its 2 tensors has/);
     await Deno.writeTextFile(`${folder}/weights.pth`, "PK and something else");
-    assertMatch(await refusal(`${folder}/weights.pth`), /must be converted to safetensors first$/);
+    assertMatch(await refusal(`${folder}/weights.pth`), /^".*weights\.pth" is not a valid PyTorch file: /);
   }));
 
 Deno.test("a damaged checkpoint is refused with one sentence", () =>

@@ -51,7 +51,7 @@ Deno.test(
     await assertRejects(
       () => readClassifier(`${folder}/pretrained`),
       InputError,
-      `"${result.checkpoint}/model.safetensors" is no classifier of mae finetune or mae linprobe: it has no head`,
+      `"${result.checkpoint}/model.safetensors" is no classifier: it has no head`,
     );
     await assertRejects(() => readClassifier(`${folder}/data`), InputError, "neither a checkpoint");
     await assertRejects(() => readClassifier(`${folder}/nowhere`), InputError, "There is no checkpoint");
