@@ -40,17 +40,26 @@ export const raisedLimits = [
 /** Name of a limit in an `AdapterReport`. */
 export type LimitName = typeof raisedLimits[number];
 
-/** Mesa complains on standard error when this is unset; any folder will do. */
-function quietMesa(): void {
+/**
+ * What Mesa's drivers should find in the environment, unless the user has said otherwise. They complain on standard error
+ * without a folder for their run time. And llvmpipe deals out every kernel in equal shares to as many threads as there are
+ * cores, so that a core that does something else for a while keeps all others waiting; with two threads to a core, the
+ * system evens it out (measured: 5 to 20 % faster steps on a machine of 2 cores).
+ */
+function prepareMesa(): void {
   if (Deno.build.os !== "linux") return;
-  const permission = { name: "env", variable: "XDG_RUNTIME_DIR" } as const;
-  if (Deno.permissions.querySync(permission).state !== "granted") return;
-  if (Deno.env.get("XDG_RUNTIME_DIR") === undefined) Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
+  setIfAllowed("XDG_RUNTIME_DIR", "/tmp");
+  setIfAllowed("LP_NUM_THREADS", String(2 * navigator.hardwareConcurrency));
+}
+
+function setIfAllowed(variable: string, value: string): void {
+  if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return;
+  if (Deno.env.get(variable) === undefined) Deno.env.set(variable, value);
 }
 
 /** The system's high-performance adapter, or null when no driver offers one. */
 export async function findAdapter(gpu?: GPU): Promise<GPUAdapter | null> {
-  quietMesa();
+  prepareMesa();
   const source = gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu;
   return await source?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
 }
