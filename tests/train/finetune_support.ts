@@ -3,11 +3,10 @@ import { resolveFinetuneConfig } from "../../src/config/finetune.ts";
 import type { FinetuneConfig } from "../../src/config/finetune_types.ts";
 import { parseSet } from "../../src/config/layers.ts";
 import { encodePng } from "../../src/formats/png.ts";
-import type { FinetuneEvent } from "../../src/train/events.ts";
-import { finetune, type FinetuneOptions, type FinetuneResult } from "../../src/train/finetune.ts";
+import { finetune, type FinetuneResult } from "../../src/train/finetune.ts";
 import { Random } from "../../src/util/random.ts";
 import { inFolder } from "../support/folder.ts";
-import { messages } from "./support.ts";
+import { type Ended, follow, type FollowOptions } from "./support.ts";
 
 /** Colour of the square that each class has on a gray ground. */
 const colors: Readonly<Record<string, readonly number[]>> = {
@@ -74,31 +73,7 @@ export function withShapes(test: (folder: string) => Promise<void>): () => Promi
     });
 }
 
-/** A run that has ended, and everything that it said. */
-export interface EndedFinetuning {
-  readonly result: FinetuneResult;
-  readonly events: readonly FinetuneEvent[];
-  /** The warnings and notices among them. */
-  readonly said: readonly string[];
-}
-
-/** Runs a configuration, and remembers what it said; `stopAfter` so many steps it is told to stop. */
-export async function tune(
-  config: FinetuneConfig,
-  options: FinetuneOptions & { readonly stopAfter?: number } = {},
-): Promise<EndedFinetuning> {
-  const events: FinetuneEvent[] = [];
-  const controller = new AbortController();
-  const result = await finetune(config, {
-    signal: controller.signal,
-    checkKernels: false, // which takes longer than any run here
-    tune: false,
-    ...options,
-    onEvent: (event) => {
-      events.push(event);
-      if (event.kind === "step" && event.step === options.stopAfter) controller.abort();
-      options.onEvent?.(event);
-    },
-  });
-  return { result, events, said: messages(events) };
+/** Fine-tunes by a configuration, and remembers what the run said. */
+export function tune(config: FinetuneConfig, options: FollowOptions = {}): Promise<Ended<FinetuneResult>> {
+  return follow(finetune, config, options);
 }

@@ -1,15 +1,9 @@
 /** Tiny linear probes on coloured shapes. */
 import type { LinprobeConfig } from "../../src/config/finetune_types.ts";
 import { parseSet } from "../../src/config/layers.ts";
-import type { LinprobeEvent } from "../../src/train/events.ts";
-import {
-  linprobe,
-  type LinprobeOptions,
-  type LinprobeResult,
-  prepareLinprobe,
-} from "../../src/train/linprobe.ts";
+import { linprobe, type LinprobeResult, prepareLinprobe } from "../../src/train/linprobe.ts";
 import { withShapes } from "./finetune_support.ts";
-import { tinyConfig, train } from "./support.ts";
+import { type Ended, follow, type FollowOptions, tinyConfig, train } from "./support.ts";
 
 /** Three steps an epoch of eighteen images whose features are known; no checkpoint before the end. */
 const tiny = [
@@ -45,33 +39,7 @@ export function withPretrained(test: (folder: string) => Promise<void>): () => P
   });
 }
 
-/** A probe that has ended, and everything that it said. */
-export interface EndedProbe {
-  readonly result: LinprobeResult;
-  readonly events: readonly LinprobeEvent[];
-  /** The warnings and notices among them. */
-  readonly said: readonly string[];
-}
-
-/** Runs a configuration, and remembers what it said; `stopAfter` so many steps it is told to stop. */
-export async function probe(
-  config: LinprobeConfig,
-  options: LinprobeOptions & { readonly stopAfter?: number } = {},
-): Promise<EndedProbe> {
-  const events: LinprobeEvent[] = [];
-  const controller = new AbortController();
-  const result = await linprobe(config, {
-    signal: controller.signal,
-    checkKernels: false, // which takes longer than any run here
-    tune: false,
-    ...options,
-    onEvent: (event) => {
-      events.push(event);
-      if (event.kind === "step" && event.step === options.stopAfter) controller.abort();
-    },
-  });
-  const said = events.flatMap((event) =>
-    event.kind === "notice" || event.kind === "warning" ? [event.message] : []
-  );
-  return { result, events, said: said.filter((message) => !message.includes("CPU backend")) };
+/** Trains a probe by a configuration, and remembers what the run said. */
+export function probe(config: LinprobeConfig, options: FollowOptions = {}): Promise<Ended<LinprobeResult>> {
+  return follow(linprobe, config, options);
 }

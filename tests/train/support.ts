@@ -5,8 +5,9 @@ import type { PretrainConfig } from "../../src/config/types.ts";
 import { encodePng } from "../../src/formats/png.ts";
 import { type MetricsRecord, readMetrics } from "../../src/report/metrics.ts";
 import { checkpointPath, listCheckpoints } from "../../src/train/checkpoint.ts";
-import type { FinetuneEvent, PretrainEvent } from "../../src/train/events.ts";
-import { pretrain, type PretrainOptions, type PretrainResult } from "../../src/train/pretrain.ts";
+import type { FinetuneEvent } from "../../src/train/events.ts";
+import type { RunOptions } from "../../src/train/open_run.ts";
+import { pretrain, type PretrainResult } from "../../src/train/pretrain.ts";
 import { Random } from "../../src/util/random.ts";
 import { inFolder } from "../support/folder.ts";
 
@@ -58,36 +59,46 @@ export function withImages(test: (folder: string) => Promise<void>, count = 12):
 }
 
 /** A run that has ended, and everything that it said. */
-export interface Ended {
-  readonly result: PretrainResult;
-  readonly events: readonly PretrainEvent[];
+export interface Ended<Result> {
+  readonly result: Result;
+  readonly events: readonly FinetuneEvent[];
   /** The warnings and notices among them. */
   readonly said: readonly string[];
 }
 
-/** Where a run is to be stopped. */
-export interface RunOptions extends PretrainOptions {
+/** How a test runs a job. */
+export interface FollowOptions extends RunOptions {
   /** Steps after which it is told to stop; 0 is before it starts. */
   readonly stopAfter?: number;
+  readonly onEvent?: (event: FinetuneEvent) => void;
 }
 
-/** Runs a configuration, and remembers what it said. */
-export async function train(config: PretrainConfig, options: RunOptions = {}): Promise<Ended> {
-  const events: PretrainEvent[] = [];
+/** Runs a job with a configuration, and remembers what it said. */
+export async function follow<Config, Result>(
+  job: (config: Config, options: FollowOptions) => Promise<Result>,
+  config: Config,
+  { stopAfter, onEvent, ...options }: FollowOptions,
+): Promise<Ended<Result>> {
+  const events: FinetuneEvent[] = [];
   const controller = new AbortController();
-  if (options.stopAfter === 0) controller.abort();
-  const result = await pretrain(config, {
+  if (stopAfter === 0) controller.abort();
+  const result = await job(config, {
     signal: controller.signal,
     checkKernels: false, // which takes longer than any run here
     tune: false,
     ...options,
     onEvent: (event) => {
       events.push(event);
-      if (event.kind === "step" && event.step === options.stopAfter) controller.abort();
-      options.onEvent?.(event);
+      if (event.kind === "step" && event.step === stopAfter) controller.abort();
+      onEvent?.(event);
     },
   });
   return { result, events, said: messages(events) };
+}
+
+/** Pre-trains by a configuration, and remembers what the run said. */
+export function train(config: PretrainConfig, options: FollowOptions = {}): Promise<Ended<PretrainResult>> {
+  return follow(pretrain, config, options);
 }
 
 /** The warnings and notices, but for the one that every run on the CPU begins with. */
