@@ -1,6 +1,8 @@
 /** Kernels made ready to be run again and again at the sizes of a training step, through the operations of the model. */
 import { tf } from "../deps/tfjs.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
+import { currentWebGpu } from "../gpu/runtime.ts";
+import { forgetCopies } from "../gpu/textures.ts";
 import { attention } from "../ops/attention.ts";
 import { assembleTokens, takeRows } from "../ops/gather_tokens.ts";
 import { layerNorm } from "../ops/layer_norm.ts";
@@ -31,8 +33,18 @@ export interface KernelRun {
   readonly dispose: () => void;
 }
 
-/** Makes a kernel's inputs on the open runtime: small random values. */
+/** Makes a kernel's inputs on the open runtime: small random values. Every run copies them anew where kernels read copies. */
 export function prepare(shape: KernelShape): KernelRun {
+  const { run, besides, dispose } = prepareShape(shape);
+  const anew = (work: () => void) => () => {
+    const gpu = currentWebGpu();
+    if (gpu) forgetCopies(gpu.device);
+    work();
+  };
+  return { run: anew(run), ...besides && { besides: anew(besides) }, dispose };
+}
+
+function prepareShape(shape: KernelShape): KernelRun {
   switch (shape.kind) {
     case "product":
       return prepareProduct(shape);

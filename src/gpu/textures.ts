@@ -57,6 +57,11 @@ class Textures {
     this.device = device;
   }
 
+  /** Whatever comes next is copied. */
+  forget(): void {
+    for (const slots of this.#slots.values()) for (const slot of slots) slot.buffer = null;
+  }
+
   /** One view per source, for one launch: different sources lie in different textures. */
   viewsOf(sources: readonly TextureSource[], encoder: () => GPUCommandEncoder): GPUTextureView[] {
     this.#launch++;
@@ -131,6 +136,11 @@ const textures = new WeakMap<GPUDevice, Textures>();
 /** Bytes of all textures of a device; they are kept for the next launch of the same size. */
 export function textureBytes(device: GPUDevice): number {
   return textures.get(device)?.bytes ?? 0;
+}
+
+/** Makes the next launches copy all that they read, as in a step where it is new: for measuring them again and again. */
+export function forgetCopies(device: GPUDevice): void {
+  textures.get(device)?.forget();
 }
 
 /**

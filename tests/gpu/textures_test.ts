@@ -3,6 +3,7 @@ import { assertEquals } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { copyValues } from "../../src/gpu/copies.ts";
 import { coverThreads, launch } from "../../src/gpu/kernel.ts";
+import { forgetCopies } from "../../src/gpu/textures.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 import { testOnWebGpu } from "../support/backends.ts";
 
@@ -73,6 +74,16 @@ testOnWebGpu("an operand that a texture still holds is not copied again", async 
   );
   assertEquals(countCopies(() => sums.push(add(a, c))), 0);
   assertEquals(await Promise.all(sums.map(first)), [11, 11, 2, 101, 101]);
+});
+
+testOnWebGpu("forgetCopies() makes the next launch copy everything", (runtime) => {
+  const [a, b] = [1, 10].map((value) => tf.fill([size], value));
+  const { device } = runtime;
+  if (!device) throw new Error("A runtime on WebGPU has a device");
+  tf.dispose(add(a, b));
+  forgetCopies(device);
+  assertEquals(countCopies(() => tf.dispose(add(a, b))), 2);
+  return Promise.resolve();
 });
 
 testOnWebGpu("what is changed in place is copied again", async () => {
