@@ -57,9 +57,9 @@ function embed({ parameters }: Classifier, patches: tf.Tensor): tf.Tensor {
 }
 
 function blockTensors({ parameters, config }: Classifier, i: number, x: tf.Tensor): LayerTensors {
+  const { encoder: { heads }, normEpsilon: epsilon } = config;
   const name = `blocks.${i}`;
   return tf.tidy(() => {
-    const { encoder: { heads }, normEpsilon: epsilon } = config;
     const normed = applyNorm(parameters, `${name}.norm1`, x, epsilon);
     const packed = applyLinear(parameters, `${name}.attn.qkv`, normed);
     return { tokens: applyBlock(parameters, name, heads, x, { epsilon }), packed: [packed] };

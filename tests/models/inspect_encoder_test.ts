@@ -15,7 +15,7 @@ import { Fixture } from "../support/fixtures.ts";
 
 const encoder = { width: 48, depth: 2, heads: 3, mlpRatio: 4 };
 
-async function openGolden() {
+async function openGolden(normEpsilon?: number) {
   const fixture = await Fixture.read("mae_a.safetensors");
   const classifier = createClassifier({
     encoder,
@@ -24,6 +24,7 @@ async function openGolden() {
     pooling: "class_token",
     classes: 1,
     trainBlocks: 0,
+    normEpsilon,
   });
   classifier.loadEncoder(fixture.under("init/"));
   const images = tf.transpose(fixture.tensor("images"), [0, 2, 3, 1]);
@@ -63,7 +64,11 @@ function distanceOf(row: readonly number[], from: number): number {
 }
 
 testOnBackends("inspectEncoder() sees what plain loops on the host compute", async () => {
-  const { classifier, patches } = await openGolden();
+  for (const epsilon of [undefined, 0.5]) await compareWithLoops(epsilon);
+});
+
+async function compareWithLoops(epsilon?: number): Promise<void> {
+  const { classifier, patches } = await openGolden(epsilon);
   const image = tf.slice(patches, [1, 0, 0], [1, 16, 192]);
   const before = tf.memory().numTensors;
   const layers = await inspectEncoder(classifier, image);
@@ -84,7 +89,9 @@ testOnBackends("inspectEncoder() sees what plain loops on the host compute", asy
   let x: tf.Tensor = tf.add(tf.expandDims(all, 0), named("pos_embed"));
   for (let i = 0; i < 2; i++) {
     const [weight, bias] = qkv(i);
-    const packed = await readTensor(linear(applyNorm(parameters, `blocks.${i}.norm1`, x), weight, bias));
+    const packed = await readTensor(
+      linear(applyNorm(parameters, `blocks.${i}.norm1`, x, epsilon), weight, bias),
+    );
     const expected = hostProbabilities(packed, 17, 3);
     const { attention } = layers[i + 1];
     if (attention === null) throw new Error("a block without attention");
@@ -100,14 +107,15 @@ testOnBackends("inspectEncoder() sees what plain loops on the host compute", asy
       ];
       assertClose(what, byLoops, 2e-5, `statistics of block ${i}, head ${head}`);
     });
-    x = mlpBranch(parameters, `blocks.${i}`, attentionBranch(parameters, `blocks.${i}`, 3, x));
+    const attended = attentionBranch(parameters, `blocks.${i}`, 3, x, { epsilon });
+    x = mlpBranch(parameters, `blocks.${i}`, attended, { epsilon });
     const norm = Math.sqrt(
       (await readTensor(tf.slice(x, [0, 0, 0], [1, 1, 48]))).reduce((sum, v) => sum + v * v, 0),
     );
     assertAlmostEquals(layers[i + 1].tokens.classNorm, norm, 1e-4);
   }
   classifier.dispose();
-});
+}
 
 testOnBackends("weights of eachAttentionRow() times the values are the official attention", async () => {
   const { fixture, classifier } = await openGolden();
