@@ -84,8 +84,9 @@ function tensorOf(
   const end = elementCount === 0 ? first : first + lastElement(sizes, steps) + 1;
   const held = Math.floor(storage.byteLength / itemSize(type));
   if (!Number.isSafeInteger(elementCount * itemSize(type)) || !(end <= held)) {
+    const shown = sizes.length > 8 ? `${sizes.slice(0, 8)},...` : sizes;
     throw m.malformed(
-      `has a tensor of shape [${sizes}] that lies outside of its storage of ${held} elements`,
+      `has a tensor of shape [${shown}] that lies outside of its storage of ${held} elements`,
     );
   }
   return new TorchTensor(type, sizes, steps, first, storage);
