@@ -10,6 +10,7 @@ import {
   configurationHelp,
   givenLayers,
   jobLayers,
+  partialFlag,
   runFlags,
   runJob,
 } from "./training.ts";
@@ -21,7 +22,7 @@ const flags: readonly Flag[] = [
     name: "from",
     value: "CHECKPOINT",
     key: "from",
-    help: "encoder to start from: a run, a checkpoint or a safetensors file; from scratch by default",
+    help: "encoder to start from, of any kind (docs/checkpoints.md); from scratch by default",
   },
   {
     name: "data",
@@ -41,20 +42,25 @@ const flags: readonly Flag[] = [
     key: "model.train_blocks",
     help: "train only the last K blocks: 0, 0.5 (the MLP half of the last), 1, 2, ...",
   },
+  partialFlag,
   ...runFlags,
 ];
 
 /** The training job, as `src/train/finetune.ts` has it. */
 export interface FinetuneJob {
   /** Resolves a configuration by the checkpoint that it starts from. */
-  readonly prepare: (layers: Parameters<typeof resolveFinetuneConfig>[0]) => Promise<PreparedFinetuning>;
+  readonly prepare: (
+    layers: Parameters<typeof resolveFinetuneConfig>[0],
+    options: { readonly partial: boolean },
+  ) => Promise<PreparedFinetuning>;
   /** Trains. */
   readonly train: (config: FinetuneConfig, options: FinetuneOptions) => Promise<FinetuneResult>;
 }
 
 /** Loads the training job, and with it the GPU backend, only when there is something to train. */
 const trainForReal: FinetuneJob = {
-  prepare: async (layers) => (await import("../train/finetune.ts")).prepareFinetuning(layers),
+  prepare: async (layers, options) =>
+    (await import("../train/finetune.ts")).prepareFinetuning(layers, options),
   train: async (config, options) => (await import("../train/finetune.ts")).finetune(config, options),
 };
 
@@ -98,5 +104,7 @@ async function prepare(
   args: Arguments,
 ): Promise<{ config: FinetuneConfig; source?: PreparedFinetuning["source"] }> {
   const { layers, resumed } = await jobLayers(args, givenLayers(args, flags), "finetune");
-  return resumed ? { config: resolveFinetuneConfig(layers) } : await job.prepare(layers);
+  return resumed
+    ? { config: resolveFinetuneConfig(layers) }
+    : await job.prepare(layers, { partial: args.has("partial") });
 }

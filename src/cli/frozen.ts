@@ -5,7 +5,15 @@ import { InputError } from "../util/errors.ts";
 import type { Arguments, Flag } from "./command.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
+import { partialFlag } from "./training.ts";
 import { backendOf, countOf } from "./values.ts";
+
+/** The flag for what leaves no trace in tensors. */
+export const headsFlag: Flag = {
+  name: "heads",
+  value: "N",
+  help: "attention heads of the encoder, where the checkpoint does not say them",
+};
 
 /** Flags of every such command. */
 export const frozenFlags: readonly Flag[] = [
@@ -19,6 +27,8 @@ export const frozenFlags: readonly Flag[] = [
     value: "N",
     help: "side of the images in pixels, or HxW; the checkpoint's by default",
   },
+  headsFlag,
+  partialFlag,
   { name: "batch-size", value: "N", help: "images computed at once; 64 by default" },
   { name: "precision", value: "NAME", help: "f32, or f16 on a GPU with shader-f16; f32 by default" },
   { name: "backend", value: "NAME", help: "auto, webgpu or cpu" },
@@ -29,7 +39,7 @@ export const frozenFlags: readonly Flag[] = [
 export const fromFlag: Flag = {
   name: "from",
   value: "CHECKPOINT",
-  help: "the encoder: a run, a checkpoint or a safetensors file",
+  help: "the encoder, of any kind: a run, a checkpoint, a file or folder of others (docs/checkpoints.md)",
 };
 
 /** What the flags say; what happens is shown on the terminal. */
@@ -38,6 +48,8 @@ export function frozenOptions(args: Arguments, terminal: Terminal): FrozenOption
   return {
     pooling: wordOf(args, "pooling", ["class_token", "average"]),
     imageSize: sizeOf(args),
+    heads: countOf(args, "heads"),
+    partial: args.has("partial"),
     batchSize: countOf(args, "batch-size"),
     precision: wordOf(args, "precision", ["f32", "f16"]),
     backend: backendOf(args),

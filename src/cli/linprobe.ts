@@ -11,6 +11,7 @@ import {
   configurationHelp,
   givenLayers,
   jobLayers,
+  partialFlag,
   runFlags,
   runJob,
 } from "./training.ts";
@@ -22,7 +23,7 @@ const flags: readonly Flag[] = [
     name: "from",
     value: "CHECKPOINT",
     key: "from",
-    help: "encoder to probe: a run, a checkpoint or a safetensors file; one of random weights by default",
+    help: "encoder to probe, of any kind (docs/checkpoints.md); one of random weights by default",
   },
   {
     name: "random-encoder",
@@ -40,6 +41,7 @@ const flags: readonly Flag[] = [
     key: "data.split",
     help: "share of each class's images to validate with, where there is no folder for it: 0.1",
   },
+  partialFlag,
   ...runFlags,
 ];
 
@@ -48,7 +50,7 @@ export interface LinprobeJob {
   /** Resolves a configuration by the checkpoint that it probes. */
   readonly prepare: (
     layers: Parameters<typeof resolveLinprobeConfig>[0],
-    options: { readonly random: boolean },
+    options: { readonly random: boolean; readonly partial: boolean },
   ) => Promise<PreparedLinprobe>;
   /** Trains. */
   readonly train: (config: LinprobeConfig, options: LinprobeOptions) => Promise<LinprobeResult>;
@@ -106,5 +108,5 @@ async function prepare(
   const { layers, resumed } = await jobLayers(args, givenLayers(args, flags), "linprobe");
   return resumed
     ? { config: resolveLinprobeConfig(layers) }
-    : await job.prepare(layers, { random: args.has("random-encoder") });
+    : await job.prepare(layers, { random: args.has("random-encoder"), partial: args.has("partial") });
 }

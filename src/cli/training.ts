@@ -31,6 +31,12 @@ export const runFlags: readonly Flag[] = [
   { name: "quiet", help: "print only warnings and where the results are" },
 ];
 
+/** The flag of commands that start from a checkpoint. */
+export const partialFlag: Flag = {
+  name: "partial",
+  help: "load what fits of a checkpoint that does not fit as a whole, and say what was left",
+};
+
 /** The keys whose flags may take a number. */
 const numeric = new Set([
   "optim.epochs",

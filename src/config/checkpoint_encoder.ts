@@ -3,7 +3,7 @@
 import { classifierImageFields } from "./classifier_fields.ts";
 import { encoderFields, imageFields, presetField } from "./common_fields.ts";
 import type { EncoderOfCheckpoint } from "./finetune_types.ts";
-import { type ConfigLayer, show } from "./layers.ts";
+import { type ConfigLayer, isMapping, show } from "./layers.ts";
 import { presetNameOf } from "./presets.ts";
 import type { Settings } from "./settings.ts";
 import type { Size, TransformerConfig } from "./types.ts";
@@ -100,4 +100,13 @@ function checkEncoder(own: TransformerConfig, wanted: TransformerConfig, setting
 function isSame(name: keyof TransformerConfig, own: TransformerConfig, wanted: TransformerConfig): boolean {
   if (name !== "mlpRatio") return own[name] === wanted[name];
   return Math.abs(own.width * own.mlpRatio - wanted.width * wanted.mlpRatio) < 1e-3;
+}
+
+/** `model.encoder.heads` where a layer says it: a file of tensors alone does not. */
+export function headsIn(layers: readonly ConfigLayer[]): number | undefined {
+  const heads = layers.map(({ values }) => {
+    const model = isMapping(values) && isMapping(values.model) ? values.model : {};
+    return isMapping(model.encoder) ? model.encoder.heads : undefined;
+  }).findLast((given) => given !== undefined);
+  return typeof heads === "number" ? heads : undefined;
 }

@@ -112,13 +112,17 @@ export class Classifier {
    * stays as it is; with average pooling the norm after pooling does too, unless the checkpoint has it. Positions for
    * another grid of patches are resampled bicubically.
    * @param grid the checkpoint's patches per column and row; a square by default
+   * @param partial loads what fits where something does not
    * @returns what was resampled, left out and left as it was
    * @throws {InputError} naming what is missing, unexpected or of another shape; then nothing has changed
    */
-  loadEncoder(state: ReadonlyMap<string, StoredTensor>, { grid }: { grid?: Size } = {}): EncoderLoad {
-    const { wanted, given, load } = encoderState(this.parameters, state, { own: this.grid, from: grid });
-    loadParameters(wanted, given);
-    return load;
+  loadEncoder(
+    state: ReadonlyMap<string, StoredTensor>,
+    { grid, partial }: { grid?: Size; partial?: boolean } = {},
+  ): EncoderLoad {
+    const grids = { own: this.grid, from: grid };
+    const { wanted, given, load } = encoderState(this.parameters, state, grids, { partial });
+    return { ...load, misfits: loadParameters(wanted, given, { partial }) };
   }
 
   /** Reads every parameter back. */

@@ -1,6 +1,7 @@
 /** What of a checkpoint belongs into an encoder for images of another size and another task. */
 import type { Size } from "../config/types.ts";
 import { type StoredTensor, toFloat32 } from "../formats/dtypes.ts";
+import type { Misfits } from "../nn/misfits.ts";
 import { parameter, type Parameters } from "../nn/parameters.ts";
 import { resamplePositions } from "../nn/resample_positions.ts";
 import { InputError } from "../util/errors.ts";
@@ -13,6 +14,8 @@ export interface EncoderLoad {
   readonly ignored: readonly string[];
   /** Parameters that keep the values they had: the head, and a norm that the checkpoint has not. */
   readonly kept: readonly string[];
+  /** What did not fit, where a part would do; nothing of it was loaded. */
+  readonly misfits: Misfits;
 }
 
 /** Grids of the model and, where it is no square, of the checkpoint. */
@@ -31,8 +34,9 @@ export function encoderState(
   parameters: Parameters,
   state: ReadonlyMap<string, StoredTensor>,
   grids: Grids,
-): { wanted: Parameters; given: Map<string, StoredTensor>; load: EncoderLoad } {
-  checkSizes(parameters, state);
+  { partial = false }: { readonly partial?: boolean } = {},
+): { wanted: Parameters; given: Map<string, StoredTensor>; load: Omit<EncoderLoad, "misfits"> } {
+  checkSizes(parameters, state, partial);
   const fresh = (name: string) => name.startsWith("head.") || name.startsWith("fc_norm.") && !state.has(name);
   const wanted = new Map([...parameters].filter(([name]) => !fresh(name)));
   const foreign = (name: string) =>
@@ -65,7 +69,11 @@ function sizesOf(state: ReadonlyMap<string, { readonly shape: readonly number[] 
 }
 
 /** One sentence instead of a misfit per tensor. */
-function checkSizes(parameters: Parameters, state: ReadonlyMap<string, StoredTensor>): void {
+function checkSizes(
+  parameters: Parameters,
+  state: ReadonlyMap<string, StoredTensor>,
+  partial: boolean,
+): void {
   const [own, given] = [sizesOf(parameters), sizesOf(state)];
   if (given.blocks === 0 && given.width === undefined) {
     const [first] = state.keys();
@@ -78,7 +86,7 @@ function checkSizes(parameters: Parameters, state: ReadonlyMap<string, StoredTen
     const other = given[what as keyof typeof given];
     return other === undefined || other === size ? [] : [`${what} ${other} instead of ${size}`];
   });
-  if (misfits.length > 0) {
+  if (misfits.length > 0 && !partial) {
     throw new InputError(
       `The checkpoint's encoder does not fit this model: it has ${misfits.join(", ")}; ` +
         "only image size and head may differ from the model it was trained as",

@@ -3,6 +3,7 @@ import { tf } from "../deps/tfjs.ts";
 import { type StoredTensor, toFloat32 } from "../formats/dtypes.ts";
 import { readTensors, writeVariable } from "../gpu/tensors.ts";
 import { InputError } from "../util/errors.ts";
+import { findMisfits, hasMisfits, listMisfits, type Misfits } from "./misfits.ts";
 
 /** Values of every parameter by official name. */
 export type State = Map<string, StoredTensor>;
@@ -41,28 +42,27 @@ export function parameter(parameters: Parameters, name: string): tf.Variable {
 }
 
 /**
- * Copies values into parameters. Nothing changes unless everything fits.
+ * Copies values into parameters. Nothing changes unless everything fits, or a part will do.
+ * @param partial copies what fits and leaves the rest as it is
+ * @returns what did not fit
  * @throws {InputError} naming what is missing, unexpected or of another shape
  */
-export function loadParameters(parameters: Parameters, state: ReadonlyMap<string, StoredTensor>): void {
-  const problems: string[] = [];
-  for (const [name, variable] of parameters) {
-    const given = state.get(name);
-    if (!given) problems.push(`${name} is missing`);
-    else if (given.shape.join() !== variable.shape.join()) {
-      problems.push(`${name} is [${given.shape.join(", ")}] instead of [${variable.shape.join(", ")}]`);
-    } else if (given.data.length !== variable.size) problems.push(`${name} has ${given.data.length} values`);
-  }
-  for (const name of state.keys()) if (!parameters.has(name)) problems.push(`${name} is unexpected`);
-  if (problems.length > 0) {
-    const rest = problems.length > 10 ? `, and ${problems.length - 10} more` : "";
-    throw new InputError(
-      `The checkpoint does not fit this model: ${problems.slice(0, 10).join("; ")}${rest}`,
-    );
+export function loadParameters(
+  parameters: Parameters,
+  state: ReadonlyMap<string, StoredTensor>,
+  { partial = false }: { readonly partial?: boolean } = {},
+): Misfits {
+  const shapesOf = (tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>) =>
+    new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+  const misfits = findMisfits(shapesOf(parameters), shapesOf(state));
+  if (!partial && hasMisfits(misfits)) {
+    throw new InputError(`The checkpoint does not fit this model: ${listMisfits(misfits)}`);
   }
   for (const [name, variable] of parameters) {
-    writeVariable(variable, toFloat32(state.get(name) as StoredTensor));
+    const tensor = state.get(name);
+    if (tensor?.shape.join() === variable.shape.join()) writeVariable(variable, toFloat32(tensor));
   }
+  return misfits;
 }
 
 /** Reads every parameter back, a few at a time so that the host never holds more than one chunk of staging copies. */

@@ -14,6 +14,7 @@ import { createParameters, parameter, type State } from "../nn/parameters.ts";
 import type { Pooling } from "../ops/pool_tokens.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import type { EncoderSource } from "./encoder_source.ts";
+import { loadEncoderOf, partSentence } from "./part_loaded.ts";
 
 /** How images become what an encoder takes. */
 export interface FeatureImages extends ImageSettings {
@@ -31,8 +32,8 @@ export interface FeatureEncoder {
   readonly classifier: Classifier;
   /** How its images are made. */
   readonly images: FeatureImages;
-  /** What loading the encoder did, in a sentence; null where there is nothing to say. */
-  readonly notice: string | null;
+  /** What had to be assumed, and what loading the encoder did, in sentences. */
+  readonly notices: readonly string[];
   /** Frees what was made for it. */
   dispose(): void;
 }
@@ -57,22 +58,28 @@ export interface FeatureEncoderOptions extends ComputeOptions {
  * @throws {InputError} when the checkpoint lacks what is needed, or sizes do not fit
  */
 export function openFeatureEncoder(
-  { path, state, encoder, classifier: info }: EncoderSource,
+  source: EncoderSource,
   options: FeatureEncoderOptions = {},
 ): FeatureEncoder {
+  const { path, encoder, classifier: info, notes = [] } = source;
   const { precision, remat, exif = info?.exif ?? "apply", pooling = info?.pooling ?? "class_token" } =
     options;
   const imageSize = imageSizeOf(encoder, info?.imageSize, options.imageSize, path);
   const classifier = createEncoder({ ...encoder, imageSize, pooling }, { precision, remat });
   try {
-    const { resampledFrom } = classifier.loadEncoder(state, { grid: gridOf(encoder) });
+    const { resampledFrom, misfits } = loadEncoderOf(classifier, source);
     const { grid } = classifier;
-    const notice = resampledFrom &&
-      `Positions are resampled from ${resampledFrom.join("x")} to ${grid.join("x")} patches`;
+    const notices = [
+      ...notes,
+      ...(resampledFrom
+        ? [`Positions are resampled from ${resampledFrom.join("x")} to ${grid.join("x")} patches`]
+        : []),
+      ...partSentence(misfits),
+    ];
     const statistics = { ...defaultStatistics(encoder.channels), ...stated(encoder) };
     const cropShare = options.cropShare ?? info?.cropShare ?? officialCropShare(imageSize);
     const images = { imageSize, channels: channelsOf(encoder, path), exif, cropShare, ...statistics };
-    return { classifier, images, notice, dispose: () => classifier.dispose() };
+    return { classifier, images, notices, dispose: () => classifier.dispose() };
   } catch (error) {
     classifier.dispose();
     throw error;
@@ -117,10 +124,6 @@ function imageSizeOf(
 
 function stated({ mean, std }: EncoderOfCheckpoint): Partial<Pick<FeatureImages, "mean" | "std">> {
   return { ...(mean && { mean }), ...(std && { std }) };
-}
-
-function gridOf({ imageSize, patchSize }: EncoderOfCheckpoint): Size | undefined {
-  return imageSize ? [imageSize[0] / patchSize[0], imageSize[1] / patchSize[1]] : undefined;
 }
 
 /** Channels of image files for a model. Throws `InputError` where files cannot have so many. */

@@ -1,7 +1,8 @@
 /** The fine-tuning job: labelled images and an encoder in, a classifier out. */
+import { headsIn } from "../config/checkpoint_encoder.ts";
 import { finetuneCheckpoint, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
-import { type ConfigLayer, isMapping } from "../config/layers.ts";
+import type { ConfigLayer } from "../config/layers.ts";
 import type { LabelledImages } from "../data/labelled.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import type { FoundCheckpoint } from "./checkpoint.ts";
@@ -35,21 +36,16 @@ export interface PreparedFinetuning {
 
 /**
  * Resolves a configuration whose sizes are those of the checkpoint that it starts from.
+ * @param partial loads what fits of the checkpoint where something does not
  * @throws {InputError} when a key or value is wrong, or the checkpoint is missing, damaged or without an encoder
  */
-export async function prepareFinetuning(layers: readonly ConfigLayer[]): Promise<PreparedFinetuning> {
+export async function prepareFinetuning(
+  layers: readonly ConfigLayer[],
+  { partial }: { readonly partial?: boolean } = {},
+): Promise<PreparedFinetuning> {
   const from = finetuneCheckpoint(layers);
-  const source = from === null ? null : await readEncoderSource(from, { heads: headsIn(layers) });
+  const source = from === null ? null : await readEncoderSource(from, { heads: headsIn(layers), partial });
   return { config: resolveFinetuneConfig(layers, source ? { encoder: source.encoder } : {}), source };
-}
-
-/** `model.encoder.heads` where a layer says it: a file of tensors alone does not. */
-function headsIn(layers: readonly ConfigLayer[]): number | undefined {
-  const heads = layers.map(({ values }) => {
-    const model = isMapping(values) && isMapping(values.model) ? values.model : {};
-    return isMapping(model.encoder) ? model.encoder.heads : undefined;
-  }).findLast((given) => given !== undefined);
-  return typeof heads === "number" ? heads : undefined;
 }
 
 /**
@@ -104,7 +100,7 @@ async function createModel(
   const encoder = resumed || config.from === null
     ? null
     : source ?? await readEncoderSource(config.from, { heads: config.model.encoder.heads });
-  if (encoder) notice(encoder.description);
+  if (encoder) [encoder.description, ...encoder.notes ?? []].forEach(notice);
   const made = createFinetuned(config, classes.length, encoder, cleanup, (load) => {
     describeLoad(load, [
       config.model.imageSize[0] / config.model.patchSize[0],

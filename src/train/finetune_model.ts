@@ -9,6 +9,7 @@ import { Ema } from "../optim/ema.ts";
 import { layerDecayGroups } from "../optim/groups.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import type { EncoderSource } from "./encoder_source.ts";
+import { loadEncoderOf, partSentence } from "./part_loaded.ts";
 import type { Trained } from "./training_job.ts";
 
 /** A classifier with its optimizer. */
@@ -101,21 +102,12 @@ export function loadEncoder(
       `${source.path}: its encoder has ${heads} heads, and model.encoder.heads says ${encoder.heads}; leave it out`,
     );
   }
-  try {
-    return model.loadEncoder(source.state, { grid: gridOf(source) });
-  } catch (error) {
-    throw error instanceof InputError ? new InputError(`${source.path}: ${error.message}`) : error;
-  }
-}
-
-/** Patches per column and row of the images that the encoder was trained on; undefined where nobody knows. */
-function gridOf({ encoder: { imageSize, patchSize } }: EncoderSource): Size | undefined {
-  return imageSize ? [imageSize[0] / patchSize[0], imageSize[1] / patchSize[1]] : undefined;
+  return loadEncoderOf(model, source);
 }
 
 /** Sentences for the log on what became of a checkpoint's tensors. */
 export function describeLoad(load: EncoderLoad, grid: Size): string[] {
-  const { resampledFrom, ignored, kept } = load;
+  const { resampledFrom, ignored, kept, misfits } = load;
   const sentences: string[] = [];
   if (resampledFrom) {
     const [from, to] = [resampledFrom, grid].map((size) => size.join("x"));
@@ -123,6 +115,7 @@ export function describeLoad(load: EncoderLoad, grid: Size): string[] {
   }
   if (ignored.length > 0) sentences.push(`Left out of the checkpoint: ${groupNames(ignored)}`);
   if (kept.length > 0) sentences.push(`Not in the checkpoint, started anew: ${groupNames(kept)}`);
+  sentences.push(...partSentence(misfits));
   return sentences;
 }
 

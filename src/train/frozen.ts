@@ -16,6 +16,10 @@ import { computeFeatures, type Features } from "./features.ts";
 
 /** How a frozen encoder works. */
 export interface FrozenOptions extends FeatureEncoderOptions {
+  /** Attention heads of an encoder named by its path, where nothing beside it says them. */
+  readonly heads?: number;
+  /** Whether what fits of a checkpoint named by its path is loaded where something does not; by default it is refused. */
+  readonly partial?: boolean;
   /** What computes; `auto` by default. */
   readonly backend?: RuntimeOptions["backend"];
   /** Images computed at once; 64 by default. */
@@ -40,7 +44,8 @@ export class FrozenEncoder implements Disposable {
   private constructor(
     /** What it is, in one sentence. */
     readonly description: string,
-    private readonly encoder: FeatureEncoder,
+    /** The encoder on the open runtime, and how its images are made. */
+    readonly encoder: FeatureEncoder,
     private readonly options: FrozenOptions,
   ) {}
 
@@ -50,16 +55,16 @@ export class FrozenEncoder implements Disposable {
    * @throws {RunError} when the backend asked for cannot be opened
    */
   static async open(which: WhichEncoder, options: FrozenOptions = {}): Promise<FrozenEncoder> {
-    const { backend, precision, checkKernels, onEvent = () => {} } = options;
+    const { backend, precision, checkKernels, heads, partial, onEvent = () => {} } = options;
     const from = "from" in which && typeof which.from === "string"
-      ? await readEncoderSource(which.from)
+      ? await readEncoderSource(which.from, { heads, partial, headsFlag: "--heads, such as --heads 4" })
       : null;
     await openTestedRuntime({ backend, precision, checkKernels, onEvent });
     const source = from ??
       ("random" in which ? await randomSource(which.random) : which.from as EncoderSource);
     const encoder = openFeatureEncoder(source, options);
     onEvent({ kind: "notice", message: source.description });
-    if (encoder.notice) onEvent({ kind: "notice", message: encoder.notice });
+    for (const message of encoder.notices) onEvent({ kind: "notice", message });
     return new FrozenEncoder(source.description, encoder, options);
   }
 

@@ -1,4 +1,5 @@
 /** The linear probe: labelled images and a frozen encoder in, one linear layer out. */
+import { headsIn } from "../config/checkpoint_encoder.ts";
 import type { LinprobeConfig } from "../config/finetune_types.ts";
 import type { ConfigLayer } from "../config/layers.ts";
 import { linprobeCheckpoint, linprobeYaml, resolveLinprobeConfig } from "../config/linprobe.ts";
@@ -14,6 +15,7 @@ import { checkResumed, type ClassifierResult, classifierResult, listImagesOf } f
 import { LinprobeWork, tuneProbing } from "./linprobe_job.ts";
 import { createProbed, type ProbedModel } from "./linprobe_model.ts";
 import { openRun, type RunOptions } from "./open_run.ts";
+import { partSentence } from "./part_loaded.ts";
 import { runTraining } from "./run_training.ts";
 
 /** How to run, besides the configuration. */
@@ -37,15 +39,16 @@ export interface PreparedLinprobe {
 
 /**
  * Resolves a configuration whose sizes are those of the checkpoint that it probes.
+ * @param partial loads what fits of the checkpoint where something does not
  * @param random whether an encoder of these sizes with random weights is probed in its place, for comparison
  * @throws {InputError} when a key or value is wrong, or the checkpoint is missing, damaged or without an encoder
  */
 export async function prepareLinprobe(
   layers: readonly ConfigLayer[],
-  { random = false }: { readonly random?: boolean } = {},
+  { random = false, partial }: { readonly random?: boolean; readonly partial?: boolean } = {},
 ): Promise<PreparedLinprobe> {
   const from = linprobeCheckpoint(layers);
-  const source = from === null ? null : await readEncoderSource(from);
+  const source = from === null ? null : await readEncoderSource(from, { heads: headsIn(layers), partial });
   const config = resolveLinprobeConfig(layers, source ? { encoder: source.encoder } : {});
   return random ? { config: { ...config, from: null }, source: null } : { config, source };
 }
@@ -125,7 +128,9 @@ async function createModel(
     );
     return createProbed(config, classes.length, "random", cleanup);
   }
-  const encoder = source ?? await readEncoderSource(config.from);
-  notice(encoder.description);
-  return createProbed(config, classes.length, encoder, cleanup);
+  const encoder = source ?? await readEncoderSource(config.from, { heads: config.model.encoder.heads });
+  [encoder.description, ...encoder.notes ?? []].forEach(notice);
+  return createProbed(config, classes.length, encoder, cleanup, ({ misfits }) => {
+    partSentence(misfits).forEach(notice);
+  });
 }

@@ -2,6 +2,7 @@
 import { tf } from "../deps/tfjs.ts";
 import type { LinprobeConfig } from "../config/finetune_types.ts";
 import { type Classifier, createClassifier } from "../models/classifier.ts";
+import type { EncoderLoad } from "../models/encoder_state.ts";
 import type { MaeConfig } from "../models/mae.ts";
 import { LinearProbe } from "../models/linear_probe.ts";
 import { batchNormEps } from "../nn/batch_norm.ts";
@@ -27,6 +28,7 @@ export type ProbedWeights = EncoderSource | "random" | "restored";
 /**
  * Makes the encoder, the probe and its optimizer. What a checkpoint's model file holds is a classifier like any other:
  * batch normalisation with fixed statistics and a linear layer after it are one linear layer.
+ * @param onLoad hears what became of a checkpoint's tensors
  * @throws {InputError} when sizes do not fit together, or the encoder does not fit the model
  */
 export async function createProbed(
@@ -34,12 +36,13 @@ export async function createProbed(
   classes: number,
   weights: ProbedWeights,
   cleanup: AsyncDisposableStack,
+  onLoad: (load: EncoderLoad) => void = () => {},
 ): Promise<ProbedModel> {
   const { optim, run } = config;
   const model = createEncoder(config, classes);
   cleanup.defer(() => model.dispose());
   if (weights === "random") model.loadEncoder(await randomEncoderState(randomConfig(config), run.seed));
-  else if (weights !== "restored") loadEncoder(model, weights, config);
+  else if (weights !== "restored") onLoad(loadEncoder(model, weights, config));
   const probe = new LinearProbe({ width: config.model.encoder.width, classes }, { seed: run.seed });
   cleanup.defer(() => probe.dispose());
   const { trainable } = probe;

@@ -29,6 +29,8 @@ export interface Said {
   readonly cropShare?: number;
   /** Whether the decoder predicts normalised patches. */
   readonly normalizeTarget?: boolean;
+  /** Share of patches that was removed in training. */
+  readonly maskRatio?: number;
   /** Where mask tokens enter. */
   readonly maskTokens?: "decoder" | "encoder";
   /** What the head reads; null where it is nothing that MAE's classifiers do. */
@@ -61,6 +63,8 @@ export interface ModelFacts {
   readonly cropShare?: number;
   /** Whether the decoder predicts patches normalised by their own mean and deviation, where something says. */
   readonly normalizeTarget?: boolean;
+  /** Share of patches that was removed in training, where something says. */
+  readonly maskRatio?: number;
   /** Where mask tokens enter; the ablation with `encoder` is this program's own. */
   readonly maskTokens: "decoder" | "encoder";
   /** What the head reads, where there is one; null where it is nothing that MAE's classifiers do. */
@@ -123,6 +127,7 @@ export function factsOf(
     std: ofChannels(first("std")),
     cropShare: first("cropShare"),
     normalizeTarget: first("normalizeTarget"),
+    maskRatio: first("maskRatio"),
     maskTokens: first("maskTokens") ?? "decoder",
     pooling: first("pooling"),
     classes: first("classes"),

@@ -20,6 +20,7 @@ export function saidByArguments(root: TorchValue): Said | null {
     ...(preset !== undefined && { heads: presets[preset].heads }),
     ...(side !== undefined && { imageSize: [side, side] }),
     normalizeTarget: truth().parse(fields.get("norm_pix_loss")),
+    maskRatio: number({ above: 0, below: 1 }).parse(fields.get("mask_ratio")),
     ...(pools !== undefined && { pooling: pools ? "average" : "class_token" }),
   };
 }

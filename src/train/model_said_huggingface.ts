@@ -53,6 +53,7 @@ export function saidByHuggingFace(config: JsonFile, architecture: Architecture, 
     ...(decoder && {
       decoderHeads: valueAt(config, "decoder_num_attention_heads", heads) ?? huggingFaceDefaults.decoderHeads,
       normalizeTarget: valueAt(config, "norm_pix_loss", truth()) ?? false,
+      maskRatio: valueAt(config, "mask_ratio", number({ above: 0, below: 1 })),
     }),
     normEpsilon: valueAt(config, "layer_norm_eps", number({ from: 0, to: 1 })) ??
       huggingFaceDefaults.normEpsilon,

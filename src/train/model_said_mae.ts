@@ -11,6 +11,7 @@ import { type JsonFile, type ModelFacts, type Said, valueAt } from "./model_said
 
 const heads = whole(1, 65536);
 const epsilon = number({ from: 0, to: 1 });
+const ratio = number({ above: 0, below: 1 });
 
 /**
  * What the state of a run says, as far as this version of the program can read it.
@@ -40,6 +41,7 @@ export function saidByState({ config, classifier }: TrainState, sizes: StackSize
     mean: numbers({}).parse(data.mean),
     std: numbers({ above: 0 }).parse(data.std),
     normalizeTarget: truth().parse(sectionOf(config, "target").normalize),
+    maskRatio: ratio.parse(sectionOf(config, "mask").ratio),
     maskTokens: oneOf("decoder", "encoder").parse(model.mask_tokens),
     ...(info &&
       { classifier: info, classes: info.classes, pooling: info.pooling, cropShare: info.cropShare }),
@@ -80,6 +82,7 @@ export function factsMetadata(facts: ModelFacts): Record<string, string> {
     mean,
     std,
     normalize_target: normalizeTarget,
+    mask_ratio: facts.maskRatio,
     mask_tokens: maskTokens,
     pooling: facts.pooling,
     crop_share: facts.cropShare,
@@ -115,6 +118,7 @@ export function saidByMetadata(metadata: Readonly<Record<string, string>>, path:
     std: valueAt(json, "std", numbers({ above: 0 })),
     cropShare: valueAt(json, "crop_share", number({ above: 0, to: 1 })),
     normalizeTarget: valueAt(json, "normalize_target", truth()),
+    maskRatio: valueAt(json, "mask_ratio", ratio),
     maskTokens: valueAt(json, "mask_tokens", oneOf("decoder", "encoder")),
     pooling: valueAt(json, "pooling", oneOf("average", "class_token")),
     ...(isNames(classes) && { classes }),

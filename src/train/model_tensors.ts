@@ -52,13 +52,19 @@ interface Candidate {
   readonly prefix: string;
 }
 
+/** Whether a prefix ends where a name begins, and is none that optimizers put before the names of weights. */
+function isOfModel(prefix: string): boolean {
+  return /(^|\.)$/.test(prefix) &&
+    !/(^|\.)(optimizer|exp_avg|exp_avg_sq|momentum|momentum_buffer)\./.test(prefix);
+}
+
 /** Every model in the file, the one to take first: averages come last, and what the official code calls `model` first. */
 function candidates(file: TensorSource): Candidate[] {
   const found: Candidate[] = [];
   for (const name of file.tensors.keys()) {
     for (const [names, sign] of signs) {
       const prefix = name.slice(0, -sign.length);
-      if (name.endsWith(sign) && /(^|\.)$/.test(prefix)) found.push({ names, prefix });
+      if (name.endsWith(sign) && isOfModel(prefix)) found.push({ names, prefix });
     }
   }
   const rank = ({ prefix }: Candidate) => {

@@ -106,14 +106,14 @@ testOnBackends("loadEncoder() says in one sentence what does not fit, and change
       "give one of pre-training, whole or encoder only, or of fine-tuning",
     ],
     [model, new Map(), "The checkpoint holds no encoder (0 tensors, the first is missing)"],
-    [model, broken, "cls_token is [8] instead of [1, 1, 8]"],
-    [model, only(state, (name) => name !== "pos_embed"), "pos_embed is missing"],
+    [model, broken, "1 of another shape: cls_token [8] instead of [1, 1, 8]"],
+    [model, only(state, (name) => name !== "pos_embed"), "1 missing: pos_embed"],
     [
       classifier({ pooling: "class_token" }),
       only(state, (name) => name !== "norm.bias"),
-      "norm.bias is missing",
+      " missing: norm.bias",
     ],
-    [model, new Map(state).set("odd", broken.get("cls_token") as StoredTensor), "odd is unexpected"],
+    [model, new Map(state).set("odd", broken.get("cls_token") as StoredTensor), "1 unexpected: odd"],
     [model, odd, "The checkpoint's 6 positions are no square grid of patches: say which grid they are of"],
     [model, odd, "The checkpoint's 6 positions are no grid of 2x2 patches", [2, 2]],
   ];

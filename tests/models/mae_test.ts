@@ -80,7 +80,7 @@ testOnBackends(
     const error = assertThrows(() => model.loadState(wrong), InputError);
     assertEquals(
       error.message,
-      "The checkpoint does not fit this model: cls_token is [1, 1, 8] instead of [1, 1, 12]; norm.bias is missing; extra is unexpected",
+      "The checkpoint does not fit this model: 1 missing: norm.bias; 1 unexpected: extra; 1 of another shape: cls_token [1, 1, 8] instead of [1, 1, 12]",
     );
     assertEquals(await model.state(), state);
   },

@@ -164,8 +164,8 @@ Deno.test(
     await assertRejects(
       () => restoreCheckpoint(path, other, optimizer),
       InputError,
-      `${path}/model.safetensors: The checkpoint does not fit this model: a is [3] instead of [2]; c is missing; ` +
-        "b is unexpected; resume with the run's own config.yaml, or start a new run with another --out",
+      `${path}/model.safetensors: The checkpoint does not fit this model: 1 missing: c; 1 unexpected: b; ` +
+        "1 of another shape: a [3] instead of [2]; resume with the run's own config.yaml, or start a new run with another --out",
     );
     assertEquals([...await other.get("a")?.data() ?? []], [0, 0]);
     tf.dispose([...other.values()]);

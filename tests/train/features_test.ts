@@ -154,6 +154,6 @@ testOnWebGpu("an encoder that does not suit the images is refused", async () => 
   assertThrows(opening({ imageSize: null }), InputError, "give --image-size");
   assertThrows(opening({ encoder: { ...config.encoder, heads: 3 } }), InputError, "multiple of its 3 heads");
   const resampled = openFeatureEncoder(source, { imageSize: [16, 12] });
-  assertEquals(resampled.notice, "Positions are resampled from 2x3 to 4x3 patches");
+  assertEquals(resampled.notices, ["Positions are resampled from 2x3 to 4x3 patches"]);
   resampled.dispose();
 });
