@@ -63,9 +63,14 @@ export function settingTitles(settings: readonly MaskSetting[]): string[] {
 /** `loss 0.4123, PSNR 18.2 dB`; empty where nothing was measured. */
 export function scoreText({ loss, psnr }: Pick<ReconstructedView, "loss" | "psnr">): string {
   return [
-    ...(loss === undefined ? [] : [`loss ${loss.toPrecision(4)}`]),
+    ...(loss === undefined ? [] : [`loss ${lossText(loss)}`]),
     ...(psnr === undefined ? [] : [`PSNR ${psnrText(psnr)}`]),
   ].join(", ");
+}
+
+/** `0.4123`; large ones shorter. */
+export function lossText(loss: number): string {
+  return loss < 100 ? loss.toFixed(4) : loss.toPrecision(5);
 }
 
 /** `18.2 dB`, or `exact` where no pixel differs. */
@@ -90,7 +95,11 @@ export function drawReconstructions(rows: readonly ReconstructionRow[], text: Re
     original,
     ...settings.flatMap((_, s) => [isOne ? `${masked} ${titles[s]}` : masked, ...others]),
   ];
-  const groups = titles.map((title, s) => ({ title: isOne ? "" : title, start: 1 + 3 * s, count: 3 }));
+  const groups = titles.map((title, s) => ({
+    title: isOne ? "" : `${masked} ${title}`,
+    start: 1 + 3 * s,
+    count: 3,
+  }));
   const figureRows = rows.map(({ label, size, original, views }) => ({
     label,
     size,

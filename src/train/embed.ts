@@ -2,7 +2,7 @@
 import { type ImageSource, listImages } from "../data/source.ts";
 import { type TensorEntry, writeSafetensors } from "../formats/safetensors.ts";
 import { InputError, messageOf } from "../util/errors.ts";
-import { directoryOf } from "../util/files.ts";
+import { directoryOf, refuseExisting } from "../util/files.ts";
 import { FrozenEncoder, type FrozenOptions, type WhichEncoder } from "./frozen.ts";
 import type { Features } from "./features.ts";
 
@@ -82,11 +82,7 @@ function writerFor(out: string): (out: string, table: Table) => Promise<void> {
 
 /** Refuses what cannot be written before anything is computed; makes the folder. */
 async function checkTarget(out: string, force: boolean): Promise<void> {
-  const there = await Deno.stat(out).catch(() => null);
-  if (there?.isDirectory) throw new InputError(`--out ${out} is a folder; name a file`);
-  if (there && !force) {
-    throw new InputError(`--out ${out} is there already; replace it with --force, or choose another name`);
-  }
+  await refuseExisting("--out", out, force);
   const folder = directoryOf(out);
   try {
     await Deno.mkdir(folder, { recursive: true });

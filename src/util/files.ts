@@ -1,4 +1,5 @@
 /** File helpers: nothing that matters is ever half-written. */
+import { InputError } from "./errors.ts";
 import { didYouMean } from "./errors.ts";
 
 /** The part of a path after the last separator. */
@@ -57,6 +58,20 @@ export async function didYouMeanPath(
     for await (const entry of Deno.readDir(folder)) if (accepts(entry)) names.push(entry.name);
   } catch { /* the folder is missing too: nothing to suggest */ }
   return didYouMean(baseName(path), names, (name) => folder === "." ? name : joinPath(folder, name));
+}
+
+/**
+ * Refuses a file that is to be written where there is something already.
+ * @param flag the flag that names it, for the sentence: `--out`
+ * @param force whether a file may be replaced; a folder never is
+ * @throws {InputError} when there is
+ */
+export async function refuseExisting(flag: string, path: string, force: boolean): Promise<void> {
+  const there = await Deno.stat(path).catch(() => null);
+  if (there?.isDirectory) throw new InputError(`${flag} ${path} is a folder; name a file`);
+  if (there && !force) {
+    throw new InputError(`${flag} ${path} is there already; replace it with --force, or choose another name`);
+  }
 }
 
 /** Writes all bytes to an open file. */

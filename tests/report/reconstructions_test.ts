@@ -63,7 +63,7 @@ Deno.test("settingTitles() says what differs and no more", () => {
 
 Deno.test("scores are means over the rows that have them", () => {
   assertEquals(scoreText({ loss: 0.41234, psnr: 18.25 }), "loss 0.4123, PSNR 18.3 dB");
-  assertEquals(scoreText({ loss: 0, psnr: null }), "loss 0.000, PSNR exact");
+  assertEquals(scoreText({ loss: 0, psnr: null }), "loss 0.0000, PSNR exact");
   assertEquals(scoreText({}), "");
   const scored = (loss: number, psnr: number | null) => {
     const { views: [view], ...rest } = row([4, 4], 1, "");
