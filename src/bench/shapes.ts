@@ -118,12 +118,14 @@ export interface KernelUse {
 /** Every kernel of a training step that has a row of its own, equal ones together, in the order of the step. */
 export function kernelUses(config: BenchConfig): KernelUse[] {
   const { model, batch } = config;
-  const { length, kept, values } = tokenSizes(config);
+  const { length, kept, removed, values } = tokenSizes(config);
   const { encoder, decoder } = model;
   const how = { half: config.precision === "f16", forwards: config.remat ? 2 : 1 };
   const encoderRows = batch * (1 + kept);
   const common = { images: batch, patches: length, kept };
   const takes = kept < length;
+  const predicted = removed > 0 ? removed : length; // patches of an image that the loss sees
+  const decoded = batch * (removed > 0 ? removed : 1 + length); // tokens after the decoder's last attention
   return merge([
     ...(takes ? [tokens({ ...common, step: "take", direction: "forward", width: values })] : []),
     product("NT", batch * kept, values, encoder.width, "bias"),
@@ -134,28 +136,30 @@ export function kernelUses(config: BenchConfig): KernelUse[] {
     ...(takes
       ? bothWays((direction) => tokens({ ...common, step: "scatter", direction, width: decoder.width }))
       : []),
-    ...stack(decoder, batch, 1 + length, how),
-    ...linear(batch * length, decoder.width, values, "bias"),
+    ...stack(decoder, batch, 1 + length, how, decoded),
+    ...linear(batch * predicted, decoder.width, values, "bias"),
     ...bothWays((direction): KernelShape => ({
       kind: "pixel loss",
       direction,
       images: batch,
-      patches: length,
+      patches: predicted,
       values,
     })),
     update(config, values),
   ]);
 }
 
-/** Patches, kept patches and values of a patch. */
+/** Patches, those that the encoder sees, those that are removed, and values of a patch. */
 export function tokenSizes(
   { model, maskRatio }: BenchConfig,
-): { length: number; kept: number; values: number } {
+): { length: number; kept: number; removed: number; values: number } {
   const { imageSize, patchSize, channels, maskTokens } = model;
   const length = (imageSize[0] / patchSize[0]) * (imageSize[1] / patchSize[1]);
+  const kept = keptCount(length, maskRatio);
   return {
     length,
-    kept: maskTokens === "encoder" ? length : keptCount(length, maskRatio),
+    kept: maskTokens === "encoder" ? length : kept,
+    removed: length - kept,
     values: patchSize[0] * patchSize[1] * channels,
   };
 }
@@ -168,13 +172,19 @@ interface BlockOptions {
   readonly forwards: number;
 }
 
-/** A stack of blocks and the layer norm after it. */
-function stack(sizes: TransformerConfig, images: number, tokens: number, options: BlockOptions): KernelUse[] {
+/** A stack of blocks and the layer norm after it. `ending` rows go on after the last attention. */
+function stack(
+  sizes: TransformerConfig,
+  images: number,
+  tokens: number,
+  options: BlockOptions,
+  ending = images * tokens,
+): KernelUse[] {
   const { width, depth, heads } = sizes;
   const { half, forwards } = options;
   const hidden = hiddenWidth(sizes);
   const rows = images * tokens;
-  const norm = (half: boolean) =>
+  const norm = (rows: number, half: boolean) =>
     bothWays((direction): KernelShape => ({
       kind: "layer norm",
       direction,
@@ -183,8 +193,8 @@ function stack(sizes: TransformerConfig, images: number, tokens: number, options
       half: half && direction === "forward",
     }));
   const headWidth = width / heads;
-  const block = [
-    ...norm(half),
+  const attend = [
+    ...norm(rows, half),
     ...linear(rows, width, 3 * width, "bias", { input: half, output: half }),
     ...bothWays((direction): KernelShape => ({
       kind: "attention",
@@ -196,12 +206,20 @@ function stack(sizes: TransformerConfig, images: number, tokens: number, options
       half,
     })),
     ...linear(rows, width, width, "bias, residual", { input: half }),
-    ...norm(half),
+  ];
+  const mlp = (rows: number) => [
+    ...norm(rows, half),
     ...linear(rows, width, hidden, "bias, gelu", { input: half, output: half }),
     ...linear(rows, hidden, width, "bias, residual", { input: half, backEpilogue: "gelu slope" }),
   ];
-  const times = ({ shape }: KernelUse) => depth * (isForward(shape) ? forwards : 1);
-  return [...block.map((use) => ({ shape: use.shape, count: use.count * times(use) })), ...norm(false)];
+  const times = (uses: KernelUse[], blocks: number) =>
+    uses.map(({ shape, count }) => ({ shape, count: count * blocks * (isForward(shape) ? forwards : 1) }));
+  return [
+    ...times(attend, depth),
+    ...times(mlp(rows), depth - 1),
+    ...times(mlp(ending), 1),
+    ...norm(ending, false),
+  ].filter(({ count }) => count > 0);
 }
 
 function isForward(shape: KernelShape): boolean {
