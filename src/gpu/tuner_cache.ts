@@ -11,6 +11,12 @@ export const kernelVersion = 1;
 /** What is known of an adapter: values that JSON can hold, by section (`plans`, `self_test`) and key. */
 export type AdapterCache = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
+/** What of an adapter decides what is known of it. */
+export type AdapterIdentity = Pick<
+  AdapterReport,
+  "vendor" | "architecture" | "description" | "features" | "subgroupSizes"
+>;
+
 interface CacheFile {
   readonly version: number;
   readonly adapters: Readonly<Record<string, AdapterCache>>;
@@ -48,7 +54,7 @@ function homeCache(home: string | null): string | null {
 
 /** What is known of an adapter; empty where nothing is, or the file is damaged, of another version or out of reach. */
 export async function readAdapterCache(
-  adapter: AdapterReport,
+  adapter: AdapterIdentity,
   path: string | null = cachePath(),
 ): Promise<AdapterCache> {
   if (!inUse || path === null) return {};
@@ -83,7 +89,7 @@ export async function writeAdapterCache(
 }
 
 /** Everything that what was measured depends on, but for the kernels' version. */
-function adapterKey({ vendor, architecture, description, features, subgroupSizes }: AdapterReport): string {
+function adapterKey({ vendor, architecture, description, features, subgroupSizes }: AdapterIdentity): string {
   return JSON.stringify([vendor, architecture, description, features, subgroupSizes]);
 }
 
