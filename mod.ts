@@ -243,6 +243,21 @@ export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
 export type { Channels } from "./src/data/image.ts";
 export { officialCropShare } from "./src/data/augment.ts";
 
+// Looking inside an encoder
+export { type AttentionOptions, type AttentionResult, inspectAttention } from "./src/train/attention.ts";
+export type { HeadStatistics, LayerStatistics } from "./src/train/layer_statistics.ts";
+export { type EncoderLayer, inspectEncoder } from "./src/models/inspect_encoder.ts";
+export {
+  type AttentionLayout,
+  attentionStatistics,
+  type BlockAttention,
+  eachAttentionRow,
+} from "./src/models/attention_statistics.ts";
+export { effectiveRank, type TokenStatistics, tokenStatistics } from "./src/models/token_statistics.ts";
+export { type AttentionRow, drawAttention, overlayMap } from "./src/report/attention_figure.ts";
+export { colorOf } from "./src/report/color_map.ts";
+export { type DepthChart, drawDepthCharts } from "./src/report/layer_curves.ts";
+
 // Reconstructions and figures
 export {
   reconstruct,

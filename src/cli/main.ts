@@ -2,6 +2,7 @@
 
 import project from "../../deno.json" with { type: "json" };
 import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
+import { attention } from "./attention.ts";
 import { bench } from "./bench.ts";
 import { type Command, parseArguments } from "./command.ts";
 import { doctor } from "./doctor.ts";
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   predict,
   knn,
   embed,
+  attention,
   inspect,
   bench,
   doctor,
