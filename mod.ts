@@ -293,6 +293,16 @@ export {
   toFloat32,
 } from "./src/formats/dtypes.ts";
 
+// Models of any kind, and as other programs have them
+export {
+  type ModelFacts,
+  type ModelKind,
+  type ModelSource,
+  type ModelSourceOptions,
+  openModelSource,
+} from "./src/train/model_source.ts";
+export { type OnnxFile, type OnnxOptions, type OnnxSource, writeOnnx } from "./src/train/onnx.ts";
+
 // Random numbers and errors
 export { Random, Stream } from "./src/util/random.ts";
 export { InputError, RunError } from "./src/util/errors.ts";

@@ -10,7 +10,7 @@ import { resamplePositions } from "../nn/resample_positions.ts";
 import { InputError } from "../util/errors.ts";
 import { type Grids, type OnnxOptions, onnxPlan, type OnnxSource } from "./onnx_plan.ts";
 
-export type { OnnxFacts, OnnxOptions, OnnxSource } from "./onnx_plan.ts";
+export type { OnnxOptions, OnnxSource } from "./onnx_plan.ts";
 
 /** A model that was written. */
 export interface OnnxFile {

@@ -1,41 +1,16 @@
 /** What of a model an ONNX file is to hold: which graph, for which images. */
 import { defaultStatistics } from "../config/common_sections.ts";
 import type { Size } from "../config/types.ts";
-import type { TensorSource } from "../formats/tensor_source.ts";
 import type { OnnxGraphConfig } from "../models/onnx_graph.ts";
-import type { Architecture } from "../nn/architecture.ts";
 import type { Pooling } from "../ops/pool_tokens.ts";
 import { InputError } from "../util/errors.ts";
+import { encoderOf, type ModelSource } from "./model_source.ts";
 
-/** What is read of an open model; every `ModelSource` is one. */
-export interface OnnxSource extends Pick<TensorSource, "path" | "tensors" | "read"> {
-  /** What it is, in one sentence. */
-  readonly description: string;
-  /** Its sizes. */
-  readonly architecture: Architecture;
-  /** What the tensors, which have the official names, do not show. */
-  readonly facts: OnnxFacts;
-}
-
-/** What is known of a model besides its tensors. */
-export interface OnnxFacts {
-  /** Attention heads of the encoder; null where nothing says. */
-  readonly heads: number | null;
-  /** What is added to the variance in every layer norm. */
-  readonly normEpsilon: number;
-  /** Size of the images it was trained on, in pixels; null where nothing says. */
-  readonly imageSize: Size | null;
-  /** Per-channel mean of its images' pixels in [0, 1]; that of ImageNet where nothing says. */
-  readonly mean?: readonly number[];
-  /** Per-channel standard deviation, likewise. */
-  readonly std?: readonly number[];
-  /** Share of the resized image's sides that the evaluation's centre crop keeps, where something says. */
-  readonly cropShare?: number;
-  /** What the head reads; null where it is neither, and absent where the norms that are there show it. */
-  readonly pooling?: Pooling | null;
-  /** Names of the classes, in the order of the head's rows, where something says. */
-  readonly classes?: readonly string[];
-}
+/** What is read of an open model. */
+export type OnnxSource = Pick<
+  ModelSource,
+  "path" | "tensors" | "read" | "description" | "architecture" | "facts"
+>;
 
 /** What is written, and how. */
 export interface OnnxOptions {
@@ -85,7 +60,7 @@ export function onnxPlan(source: OnnxSource, options: OnnxOptions): OnnxPlan {
   const mean = facts.mean?.length === channels ? facts.mean : usual.mean;
   const std = facts.std?.length === channels ? facts.std : usual.std;
   const config: OnnxGraphConfig = {
-    encoder: { ...architecture.encoder, heads: headsOf(source) },
+    encoder: { ...architecture.encoder, heads: encoderOf(source).heads },
     imageSize,
     patchSize,
     channels,
@@ -106,16 +81,6 @@ export function onnxPlan(source: OnnxSource, options: OnnxOptions): OnnxPlan {
 function textsOf(told: Readonly<Record<string, unknown>>): Record<string, string> {
   const known = Object.entries(told).filter(([, value]) => value !== undefined);
   return Object.fromEntries(known.map(([key, value]) => [key, JSON.stringify(value)]));
-}
-
-function headsOf({ path, architecture: { encoder: { width } }, facts: { heads } }: OnnxSource): number {
-  if (heads === null) {
-    throw new InputError(
-      `"${path}" does not say how many heads its encoder of width ${width} has: give --heads, such as --heads 4`,
-    );
-  }
-  if (width % heads === 0) return heads;
-  throw new InputError(`The encoder of "${path}" is ${width} wide, which ${heads} heads cannot share`);
 }
 
 /** What a vector is made of: a classifier's as it was trained, an encoder's as one wants it. */

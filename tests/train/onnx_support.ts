@@ -3,14 +3,15 @@ import { type StoredTensor, toFloat32 } from "../../src/formats/dtypes.ts";
 import { type Classifier, createClassifier } from "../../src/models/classifier.ts";
 import type { ClassifierConfig } from "../../src/models/classifier_config.ts";
 import { architectureOf } from "../../src/nn/architecture.ts";
-import type { OnnxFacts, OnnxSource } from "../../src/train/onnx.ts";
+import type { ModelFacts } from "../../src/train/model_source.ts";
+import type { OnnxSource } from "../../src/train/onnx.ts";
 import { Random } from "../../src/util/random.ts";
 import { assert } from "../deps.ts";
 
 /** An open model that lies in memory; with three heads unless `facts` say otherwise. */
 export function memorySource(
   state: ReadonlyMap<string, StoredTensor>,
-  facts: Partial<OnnxFacts> = {},
+  facts: Partial<ModelFacts> = {},
 ): OnnxSource {
   const architecture = architectureOf(new Map([...state].map(([name, { shape }]) => [name, shape])));
   assert(architecture !== null);
@@ -23,7 +24,16 @@ export function memorySource(
       return found ? Promise.resolve(found) : Promise.reject(new Error(`there is no ${name}`));
     },
     architecture,
-    facts: { heads: 3, normEpsilon: 1e-6, imageSize: null, ...facts },
+    facts: {
+      heads: 3,
+      headsFrom: "the test",
+      decoderHeads: null,
+      decoderHeadsFrom: null,
+      normEpsilon: 1e-6,
+      imageSize: null,
+      maskTokens: "decoder",
+      ...facts,
+    },
   };
 }
 
