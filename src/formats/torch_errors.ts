@@ -24,8 +24,10 @@ export class TorchErrors {
   /** The file names a class or function that only its author's code could give a meaning. */
   unsafe(name: string): InputError {
     return new InputError(
-      `"${this.file}" is not loaded because it would need to run the code of ${quoted(name)}; ` +
-        "only tensors and plain data are read, and nothing in a file is run",
+      `"${this.file}" is not loaded because it would need to run the code of ${
+        quoted(name)
+      }, and nothing in a file is ` +
+        "ever run; where you trust it, load it in PyTorch and save its state_dict()",
     );
   }
 

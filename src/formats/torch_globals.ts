@@ -7,6 +7,7 @@ import { type Dtype, itemSize } from "./dtypes.ts";
 import { PickleGlobal, type PickleMachine } from "./pickle_machine.ts";
 import { type Call, elements } from "./plain_globals.ts";
 import { lastElement } from "./strided.ts";
+import { quoted } from "./torch_errors.ts";
 import { TorchStorage, TorchTensor, type TorchValue } from "./torch_value.ts";
 
 /** Most dimensions of a tensor; PyTorch's own limit. */
@@ -99,7 +100,7 @@ const rebuildTensor3: Call = (args, m) => {
   const name = args[6];
   if (typeof name !== "string") throw m.malformed("has a tensor without an element type");
   const dtype = DTYPES.get(name);
-  if (dtype === undefined) throw m.host.errors.unsupported(`it holds a tensor of ${name}`);
+  if (dtype === undefined) throw m.host.errors.unsupported(`it holds a tensor of ${quoted(name)}`);
   return tensorOf(args, dtype, m);
 };
 
@@ -178,7 +179,9 @@ export function torchGlobal(module: string, name: string, m: { unsupported(what:
   | undefined {
   const key = `${module} ${name}`;
   const unsupported = UNSUPPORTED.find(([pattern]) => pattern.test(key));
-  if (unsupported !== undefined) throw m.unsupported(`it holds ${unsupported[1]} (${module}.${name})`);
+  if (unsupported !== undefined) {
+    throw m.unsupported(`it holds ${unsupported[1]} (${quoted(`${module}.${name}`)})`);
+  }
   if (module === "torch" && (DTYPES.has(`torch.${name}`) || OTHER_TYPES.test(name))) return `torch.${name}`;
   return FUNCTIONS.get(key) ?? STORAGES.get(key);
 }

@@ -38,7 +38,9 @@ function parseHead(bytes: Uint8Array, errors: TorchErrors): Head {
   };
   if (next() !== MAGIC) throw errors.malformed("it is a pickle, and not one that torch.save wrote");
   const protocol = next();
-  if (protocol !== PROTOCOL) throw errors.malformed(`it has the unknown version ${quoted(String(protocol))}`);
+  if (protocol !== PROTOCOL) {
+    throw errors.malformed(`it is not of version ${PROTOCOL}, the only one there was`);
+  }
   next(); // byte order and sizes of the writer's types, which the storages do not depend on
   const value = next();
   const listed = next();

@@ -87,7 +87,9 @@ function namePart(key: TorchValue): string {
   if (typeof key === "string" || typeof key === "number" || typeof key === "bigint") return String(key);
   if (key === null) return "None";
   if (typeof key === "boolean") return key ? "True" : "False";
-  if (Array.isArray(key)) return `(${key.map(namePart).join(", ")})`;
+  if (Array.isArray(key)) {
+    return `(${key.map((part) => Array.isArray(part) ? "(...)" : namePart(part)).join(", ")})`;
+  }
   return "?";
 }
 
@@ -112,7 +114,6 @@ export function namedTensors(
   const named = new Map<string, TorchTensor | TorchArray>();
   let bytes = 0;
   const visit = (node: TorchValue, name: string): void => {
-    if (surveyor.extentOf(node).tensors === 0) return;
     if (name.length > MAX_NAME) throw errors.malformed(`the name ${quoted(name)} is longer than ${MAX_NAME}`);
     if (node instanceof TorchTensor || node instanceof TorchArray) {
       const full = name === "" && node === value ? ALONE : name;
@@ -127,6 +128,7 @@ export function namedTensors(
       return;
     }
     for (const [key, child] of childrenOf(node)) {
+      if (surveyor.extentOf(child).tensors === 0) continue;
       visit(child, node === value ? namePart(key) : `${name}.${namePart(key)}`);
     }
   };

@@ -43,6 +43,14 @@ async function refuses(cases: readonly [bytes: Uint8Array, message: string][]): 
   for (const [bytes, message] of cases) assertStringIncludes(await refusal(bytes), message);
 }
 
+/** The same instructions many times. */
+function many(count: number, ...parts: readonly Part[]): Uint8Array<ArrayBuffer> {
+  const piece = bytesOf(...parts);
+  const bytes = new Uint8Array(count * piece.length);
+  for (let i = 0; i < count; i++) bytes.set(piece, i * piece.length);
+  return bytes;
+}
+
 /** A zip container around instructions. */
 const zip = (...parts: readonly Part[]) => joined(torchZip(pickle(...parts), { 0: DATA }));
 
@@ -61,6 +69,9 @@ Deno.test("openTorch() reads the files that these tests take as their start", as
   );
   using old = await openTorchBytes(torchOld(pickle(viewed), [["0", 4, data]]));
   assertEquals((await old.read("tensor")).data, Float32Array.of(3, 4));
+  const long = pickle(op.dict(op.text("t"), op.text("x".repeat(5e6)), op.text("w"), tensor(FOUR, [4])));
+  using longer = await openTorchBytes(torchOld(long, [["0", 4, data]])); // more than is read at first
+  assertEquals((await longer.read("w")).data, Float32Array.of(1, 2, 3, 4));
   const order: Entry = { name: "x/byteorder", content: bytesOf("big") };
   using big = await openTorchBytes(joined(torchZip(value, { 0: data.toReversed() }, [order])));
   assertEquals((await big.read("w")).data, Float32Array.of(4, 2, 3, 1));
@@ -121,7 +132,7 @@ Deno.test("openTorch() refuses by name what is valid and not read here", async (
   await refuses([
     [
       zip(op.call("torch._utils", "_rebuild_sparse_tensor")),
-      holds("a sparse tensor (torch._utils._rebuild_sparse_tensor)"),
+      holds('a sparse tensor ("torch._utils._rebuild_sparse_tensor")'),
     ],
     [zip(op.call("torch._utils", "_rebuild_qtensor")), holds("a quantized tensor")],
     [
@@ -135,7 +146,7 @@ Deno.test("openTorch() refuses by name what is valid and not read here", async (
     ],
     [
       zip(storage("0", 2, "ComplexFloatStorage")),
-      holds("a tensor of complex numbers (torch.ComplexFloatStorage)"),
+      holds('a tensor of complex numbers ("torch.ComplexFloatStorage")'),
     ],
     [zip(storage("0", 2, "QUInt8Storage")), holds("a quantized tensor")],
     [
@@ -150,7 +161,7 @@ Deno.test("openTorch() refuses by name what is valid and not read here", async (
         "}",
         op.global("torch", "float8_e5m2"),
       )),
-      holds("a tensor of torch.float8_e5m2"),
+      holds('a tensor of "torch.float8_e5m2"'),
     ],
     [
       joined(torchZip(pickle("N"), {}, [{ name: "x/constants.pkl", content: pickle("N") }])),
@@ -225,6 +236,10 @@ Deno.test("openTorch() refuses malformed pickles", async () => {
     [torchOld(old, [["0", 4, DATA], ["0", 4, DATA]]), 'it lists the storage "0" twice'],
     [torchOld(old), 'it lacks its storage "0"'],
     [bytesOf(torchOld(old, [["0", 4, DATA]]), 0), "1 bytes follow its last storage"],
+    [
+      bytesOf(torchOld(pickle("N")).slice(0, 15), pickle(many(100_000, 0x85).with(0, 0x4e))),
+      "it is not of version 1001",
+    ],
     [bytesOf(pickle(op.number(7)), pickle("N")), "not one that torch.save wrote"],
   ]);
 });
@@ -263,12 +278,6 @@ Deno.test("openTorch() refuses tensors that cannot be", async () => {
 });
 
 Deno.test("openTorch() bounds what a small file can ask for", async () => {
-  const many = (count: number, ...parts: readonly Part[]) => {
-    const piece = bytesOf(...parts);
-    const bytes = new Uint8Array(count * piece.length);
-    for (let i = 0; i < count; i++) bytes.set(piece, i * piece.length);
-    return bytes;
-  };
   const doubling = bytesOf("]", ...Array.from({ length: 60 }, () => bytesOf("2", 0x86)));
   const megabyte = bytesOf(op.text("x".repeat(2 ** 20)), "q", 0, "0");
   const copied = bytesOf(op.global("_codecs", "encode"), "h", 0, op.text("latin1"), 0x86, "R0");
