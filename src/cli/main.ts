@@ -5,6 +5,7 @@ import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
 import { attention } from "./attention.ts";
 import { bench } from "./bench.ts";
 import { type Command, parseArguments } from "./command.ts";
+import { convert } from "./convert.ts";
 import { doctor } from "./doctor.ts";
 import { embed } from "./embed.ts";
 import { evaluate } from "./evaluate.ts";
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   knn,
   embed,
   attention,
+  convert,
   inspect,
   bench,
   doctor,
