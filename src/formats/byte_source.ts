@@ -10,6 +10,17 @@ export interface ByteSource extends Disposable {
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
+/** The bytes from `offset` on, all of them. Throws `Error` where there are fewer than `length`. */
+export async function readExactly(
+  source: ByteSource,
+  offset: number,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await source.read(offset, length);
+  if (bytes.length < length) throw new Error("it has become shorter since it was opened");
+  return bytes;
+}
+
 /** A file's bytes. One read at a time is under way: seeking and reading share the file's position. */
 class FileBytes implements ByteSource {
   #last: Promise<unknown> = Promise.resolve();
@@ -55,9 +66,10 @@ export function memoryBytes(bytes: Uint8Array): ByteSource {
  */
 export async function openBytes(path: string): Promise<ByteSource> {
   try {
-    const { isFile, isDirectory, size } = await Deno.stat(path);
+    const { isFile, isDirectory } = await Deno.stat(path);
     if (!isFile) throw new InputError(`"${path}" is ${isDirectory ? "a folder" : "not a regular file"}`);
-    return new FileBytes(await Deno.open(path, { read: true }), size);
+    const file = await Deno.open(path, { read: true });
+    return new FileBytes(file, (await file.stat()).size);
   } catch (error) {
     if (error instanceof InputError) throw error;
     if (error instanceof Deno.errors.NotFound) throw new InputError(`there is no file "${path}"`);

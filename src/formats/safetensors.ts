@@ -1,6 +1,7 @@
 /** Reading and writing safetensors files. Format: https://github.com/huggingface/safetensors#format. */
 
 import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
+import { type ByteSource, openBytes, readExactly } from "./byte_source.ts";
 import { itemSize, type StoredTensor, tensorOf } from "./dtypes.ts";
 import { replaceFile } from "./output_file.ts";
 import { byteLengthOf, bytesOf, fetchBytes, type LoadedEntry, type TensorEntry } from "./tensor_entry.ts";
@@ -22,15 +23,14 @@ export class SafetensorsFile implements SafetensorsHeader, TensorSource {
   readonly metadata: Readonly<Record<string, string>>;
   /** What the file holds, in the header's order. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  readonly #file: Deno.FsFile;
+  readonly #source: ByteSource;
   readonly #dataStart: number;
-  #lastRead: Promise<unknown> = Promise.resolve();
 
   /** Use `openSafetensors`. */
-  constructor(readonly path: string, file: Deno.FsFile, header: SafetensorsHeader, dataStart: number) {
+  constructor(readonly path: string, source: ByteSource, header: SafetensorsHeader, dataStart: number) {
     this.metadata = header.metadata;
     this.tensors = header.tensors;
-    this.#file = file;
+    this.#source = source;
     this.#dataStart = dataStart;
   }
 
@@ -40,24 +40,16 @@ export class SafetensorsFile implements SafetensorsHeader, TensorSource {
    * @throws {InputError} where the file holds none of that name
    * @throws {RunError} where the file can no longer be read, or the tensor does not fit in memory
    */
-  read(name: string): Promise<StoredTensor> {
+  async read(name: string): Promise<StoredTensor> {
     const info = this.tensors.get(name);
     if (info === undefined) {
-      const hint = didYouMean(name, [...this.tensors.keys()]);
-      return Promise.reject(new InputError(`"${this.path}" holds no tensor "${name}"${hint}`));
+      throw new InputError(
+        `"${this.path}" holds no tensor "${name}"${didYouMean(name, [...this.tensors.keys()])}`,
+      );
     }
-    // One read at a time: seeking and reading share the file's position.
-    const result = this.#lastRead.then(() => this.#read(info));
-    this.#lastRead = result.catch(() => {});
-    return result;
-  }
-
-  async #read({ dtype, shape, offset, byteLength }: TensorInfo): Promise<StoredTensor> {
+    const { dtype, shape, offset, byteLength } = info;
     try {
-      await this.#file.seek(this.#dataStart + offset, Deno.SeekMode.Start);
-      const bytes = await readUpTo(this.#file, byteLength);
-      if (bytes.length < byteLength) throw new Error("it has become shorter since it was opened");
-      return tensorOf(dtype, shape, bytes);
+      return tensorOf(dtype, shape, await readExactly(this.#source, this.#dataStart + offset, byteLength));
     } catch (error) {
       throw new RunError(`cannot read "${this.path}": ${messageOf(error)}`, { cause: error });
     }
@@ -65,37 +57,12 @@ export class SafetensorsFile implements SafetensorsHeader, TensorSource {
 
   /** Closes the file. */
   close(): void {
-    this.#file.close();
+    this.#source[Symbol.dispose]();
   }
 
   /** Closes the file. */
   [Symbol.dispose](): void {
     this.close();
-  }
-}
-
-/** Reads `length` bytes, or fewer where the file ends before. */
-async function readUpTo(file: Deno.FsFile, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
-  let filled = 0;
-  while (filled < length) {
-    const count = await file.read(bytes.subarray(filled));
-    if (count === null) return bytes.slice(0, filled);
-    filled += count;
-  }
-  return bytes;
-}
-
-/** Opens a regular file for reading; anything else (a folder, a pipe that would block) is an `InputError`. */
-async function openRegularFile(path: string): Promise<Deno.FsFile> {
-  try {
-    const { isFile, isDirectory } = await Deno.stat(path);
-    if (!isFile) throw new InputError(`"${path}" is ${isDirectory ? "a folder" : "not a regular file"}`);
-    return await Deno.open(path, { read: true });
-  } catch (error) {
-    if (error instanceof InputError) throw error;
-    if (error instanceof Deno.errors.NotFound) throw new InputError(`there is no file "${path}"`);
-    throw new InputError(`cannot read "${path}": ${messageOf(error)}`);
   }
 }
 
@@ -105,15 +72,15 @@ async function openRegularFile(path: string): Promise<Deno.FsFile> {
  * @throws {InputError} with one sentence where there is no such file or it is malformed
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  const file = await openRegularFile(path);
+  const source = await openBytes(path);
   try {
-    const { size } = await file.stat();
-    const length = parseHeaderLength(await readUpTo(file, Math.min(8, size)), size, path);
-    const json = await readUpTo(file, length);
+    const { size } = source;
+    const length = parseHeaderLength(await source.read(0, Math.min(8, size)), size, path);
+    const json = await source.read(8, length);
     if (json.length < length) throw malformed(path, "it ends inside its header");
-    return new SafetensorsFile(path, file, parseHeader(json, size - 8 - length, path), 8 + length);
+    return new SafetensorsFile(path, source, parseHeader(json, size - 8 - length, path), 8 + length);
   } catch (error) {
-    file.close();
+    source[Symbol.dispose]();
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** Tensors whose elements lie apart: transposed, cut out of larger ones, repeated. */
 
-import type { ByteSource } from "./byte_source.ts";
+import { type ByteSource, readExactly } from "./byte_source.ts";
 
 /** One dimension on its way from where the elements lie to where they belong, row by row. */
 interface Dimension {
@@ -133,16 +133,6 @@ class PieceReader {
     const bytes = await readExactly(this.source, this.offset + from * this.itemSize, span * this.itemSize);
     copy(bitsOf(bytes, this.itemSize), this.#target, to, dimensions);
   }
-}
-
-async function readExactly(
-  source: ByteSource,
-  offset: number,
-  length: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await source.read(offset, length);
-  if (bytes.length < length) throw new Error("it has become shorter since it was opened");
-  return bytes;
 }
 
 /**
