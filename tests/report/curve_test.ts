@@ -3,17 +3,7 @@ import { Canvas, type Point } from "../../src/report/canvas.ts";
 import { drawCurve, drawLossCurve, movingAverage } from "../../src/report/curve.ts";
 import type { MetricsRecord } from "../../src/report/metrics.ts";
 import { niceTicks } from "../../src/report/ticks.ts";
-
-/** Places of pixels of the first line's colour, a pure blue. */
-function bluePixels({ data, width }: Canvas): Point[] {
-  const found: Point[] = [];
-  for (let i = 0; i < data.length; i += 3) {
-    if (data[i] === 37 && data[i + 1] === 99 && data[i + 2] === 235) {
-      found.push([(i / 3) % width, Math.floor(i / 3 / width)]);
-    }
-  }
-  return found;
-}
+import { bluePixels } from "../support/pictures.ts";
 
 const columnsOf = (pixels: readonly Point[]) => new Set(pixels.map(([x]) => x)).size;
 

@@ -1,17 +1,7 @@
-import type { Canvas, Point } from "../../src/report/canvas.ts";
+import type { Canvas } from "../../src/report/canvas.ts";
 import { type DepthChart, drawDepthCharts } from "../../src/report/layer_curves.ts";
 import { assert, assertEquals } from "../deps.ts";
-
-/** Places of pixels of the first line's colour, a pure blue. */
-function bluePixels({ data, width }: Canvas): Point[] {
-  const found: Point[] = [];
-  for (let i = 0; i < data.length; i += 3) {
-    if (data[i] === 37 && data[i + 1] === 99 && data[i + 2] === 235) {
-      found.push([i / 3 % width, Math.floor(i / 3 / width)]);
-    }
-  }
-  return found;
-}
+import { bluePixels } from "../support/pictures.ts";
 
 const rising: DepthChart = { label: "rising", lines: { rank: [1, 2, 3, 4] }, reach: [0] };
 const heads: DepthChart = { label: "heads", lines: { entropy: [[], [1, 3], [1, 3], [1, 3]] }, limit: 4 };

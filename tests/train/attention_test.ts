@@ -115,6 +115,36 @@ Deno.test(
 );
 
 Deno.test(
+  "inspectAttention() says that a classifier averages patches, and draws one whose values are broken",
+  withData(async (folder) => {
+    const source = await readEncoderSource(`${folder}/checkpoint`);
+    const [mean, std] = [[0.5, 0.5, 0.5], [0.2, 0.2, 0.2]];
+    const images = { imageSize: [12, 12], channels: 3, mean, std, cropShare: 1, exif: "apply" } as const;
+    const classifier = { ...images, classes: ["a"], pooling: "average" } as const;
+    const state = new Map(source.state);
+    const bias = state.get("blocks.0.attn.qkv.bias");
+    assert(bias?.dtype === "F32");
+    state.set("blocks.0.attn.qkv.bias", { ...bias, data: bias.data.map(() => NaN) });
+    const messages: string[] = [];
+    const { layers, files } = await inspectAttention(
+      { from: { ...source, state, classifier } },
+      await listImages(`${folder}/images/dark`),
+      {
+        out: `${folder}/out`,
+        backend: "cpu",
+        onEvent: (event) => "message" in event && messages.push(event.message),
+      },
+    );
+    assert(
+      messages.includes("This classifier averages patches: its class token is not what it classifies by"),
+    );
+    assertEquals([layers[1].effectiveRank, layers[1].attention?.entropy], [NaN, [NaN, NaN]]);
+    const json = JSON.parse(await Deno.readTextFile(files[2]));
+    assertEquals(json.layers[1].effectiveRank, null);
+  }),
+);
+
+Deno.test(
   "inspectAttention() refuses what cannot work before anything is written",
   withData(async (folder) => {
     const refused: [options: Partial<AttentionOptions>, words: string][] = [
