@@ -5,11 +5,12 @@ import { encodePng } from "../formats/png.ts";
 import { type ClassRow, classTable } from "../report/class_table.ts";
 import { drawConfusion } from "../report/confusion.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
-import { baseName, directoryOf, joinPath, writeFileAtomic } from "../util/files.ts";
+import { baseName, directoryOf, joinPath, pathExists, writeFileAtomic } from "../util/files.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { StoredClassifier } from "../train/trained_classifier.ts";
 import type { Arguments, Command } from "./command.ts";
 import { accuracy, loss, plural } from "./format.ts";
+import { headsAdvice, headsFlag } from "./frozen.ts";
 import { backendOf, countOf, splitOf } from "./values.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
 
@@ -24,7 +25,7 @@ export const evaluate: Command = {
   summary: "measure a classifier on labelled images",
   argument: {
     name: "CHECKPOINT",
-    help: "a run of mae finetune, of which the best checkpoint is taken, or a checkpoint",
+    help: "a run of mae finetune, of which the best checkpoint is taken, or a classifier of any kind",
   },
   flags: [
     { name: "data", value: "DIR", help: "labelled images; those that the run validated with by default" },
@@ -35,6 +36,7 @@ export const evaluate: Command = {
     },
     { name: "json", value: "FILE", help: "write all figures, the confusion matrix included, as JSON" },
     { name: "out", value: "DIR", help: "write confusion.png and evaluation.json into this folder" },
+    headsFlag,
     { name: "batch-size", value: "N", help: "images computed at once; 64 by default" },
     { name: "backend", value: "NAME", help: "auto, webgpu or cpu" },
   ],
@@ -48,21 +50,30 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const { readClassifier, TrainedClassifier } = await import("../train/trained_classifier.ts");
   const { listEvaluationImages } = await import("../train/evaluation_images.ts");
   const { openRuntime } = await import("../gpu/runtime.ts");
-  const stored = await readClassifier(args.argument ?? "");
-  const { classes } = stored.classifier;
+  const stored = await readClassifier(args.argument ?? "", {
+    heads: countOf(args, "heads"),
+    headsFlag: headsAdvice,
+  });
   const own = await dataOfRun(stored);
   const root = args.value("data") ?? own.root;
   if (root === null) {
     throw new InputError("The checkpoint names no images of its own; give some with --data DIR");
   }
   const ownSplit = args.value("data") === undefined ? own.split : undefined;
-  const source = await listEvaluationImages(root, { classes, split: split ?? ownSplit, seed: own.seed });
+  const source = await listEvaluationImages(root, {
+    classes: stored.classifier.classes,
+    numbered: stored.numbered,
+    split: split ?? ownSplit,
+    seed: own.seed,
+  });
+  const { classes } = source;
 
   terminal.print(
     `${printable(stored.description)}\n${plural(source.paths.length, "image")} under ${
       printable(source.root)
     }`,
   );
+  for (const note of stored.notes ?? []) terminal.print(note);
   await openRuntime({ backend });
   const classifier = TrainedClassifier.open(stored);
   const evaluation = await classifier.evaluate(source, {
@@ -82,7 +93,8 @@ async function dataOfRun(
   { path }: StoredClassifier,
 ): Promise<{ root: string | null; split: number | undefined; seed: number }> {
   const { readTrainState } = await import("../train/checkpoint.ts");
-  const { config } = await readTrainState(directoryOf(path));
+  const isRun = await pathExists(joinPath(directoryOf(path), "state.json"));
+  const config = isRun ? (await readTrainState(directoryOf(path))).config : {};
   const data = isMapping(config.data) ? config.data : {};
   const seed = isMapping(config.run) ? config.run.seed : undefined;
   return {

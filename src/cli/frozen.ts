@@ -15,6 +15,9 @@ export const headsFlag: Flag = {
   help: "attention heads of the encoder, where the checkpoint does not say them",
 };
 
+/** What the user is asked to give where nothing says the heads. */
+export const headsAdvice = "--heads, such as --heads 4";
+
 /** Flags of every such command. */
 export const frozenFlags: readonly Flag[] = [
   {

@@ -4,6 +4,7 @@ import type { BrokenFile } from "../data/loader.ts";
 import { InputError } from "../util/errors.ts";
 import type { Prediction } from "../train/trained_classifier.ts";
 import type { Arguments, Command } from "./command.ts";
+import { headsAdvice, headsFlag } from "./frozen.ts";
 import { listAll } from "./images.ts";
 import { backendOf, countOf } from "./values.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
@@ -17,10 +18,12 @@ export const predict: Command = {
     {
       name: "from",
       value: "CHECKPOINT",
-      help: "a run of mae finetune, of which the best checkpoint is taken, or a checkpoint; required",
+      help:
+        "a run of mae finetune, of which the best checkpoint is taken, or a classifier of any kind; required",
     },
     { name: "top", value: "K", help: "classes named for each image; 5 by default" },
     { name: "json", help: "print one JSON object a line in place of text" },
+    headsFlag,
     { name: "batch-size", value: "N", help: "images computed at once; 16 by default" },
     { name: "backend", value: "NAME", help: "auto, webgpu or cpu" },
   ],
@@ -43,7 +46,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   };
   const source = await listAll(args.all, skip);
   const { readClassifier, TrainedClassifier } = await import("../train/trained_classifier.ts");
-  const stored = await readClassifier(from);
+  const stored = await readClassifier(from, { heads: countOf(args, "heads"), headsFlag: headsAdvice });
+  for (const note of stored.notes ?? []) terminal.printError(note);
   const { openRuntime } = await import("../gpu/runtime.ts");
   await openRuntime({ backend });
   const classifier = TrainedClassifier.open(stored);

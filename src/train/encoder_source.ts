@@ -21,6 +21,8 @@ export interface EncoderSource {
   readonly encoder: EncoderOfCheckpoint;
   /** Classes and images of a classifier; null for any other. */
   readonly classifier: ClassifierInfo | null;
+  /** Whether a classifier's classes are numbers because nothing names them. */
+  readonly numbered?: boolean;
   /** What had to be assumed, and what of the file was left out, in sentences. */
   readonly notes?: readonly string[];
   /** Whether what fits is loaded where something does not. */
@@ -68,6 +70,7 @@ export async function readEncoderSource(
     state: await readAll(source),
     encoder,
     classifier,
+    ...(classifier && !source.facts.classifier && !source.facts.classes && { numbered: true }),
     notes: [...source.notes, ...(classifier ? assumptions(source) : [])],
     partial,
   };

@@ -13,6 +13,11 @@ export interface EvaluationImagesOptions {
   /** The classifier's classes. */
   readonly classes: readonly string[];
   /**
+   * Whether these are numbers for want of names. Folders that are as many as the classes are then taken for them in the
+   * order of their names, as PyTorch's `ImageFolder` numbers them.
+   */
+  readonly numbered?: boolean;
+  /**
    * A folder in the data set, or the share of the images that fine-tuning split off with this seed. By default the first
    * of `val`, `validation` and `test` that exists, else the data set itself.
    */
@@ -21,23 +26,30 @@ export interface EvaluationImagesOptions {
   readonly seed: number;
 }
 
+/** Labelled images with the names of their classes. */
+export interface EvaluationImages extends LabelledSource {
+  /** The classifier's classes, or the folders that were taken for them. */
+  readonly classes: readonly string[];
+}
+
 /**
  * The labelled images of a data set to evaluate on.
  * @throws {InputError} when there are none, or they are of a class that the classifier does not know
  */
 export async function listEvaluationImages(
   root: string,
-  { classes, split, seed }: EvaluationImagesOptions,
-): Promise<LabelledSource> {
+  options: EvaluationImagesOptions,
+): Promise<EvaluationImages> {
+  const { classes, split, seed } = options;
   const train = joinPath(root, "train");
   if (typeof split === "number") {
-    const all = await listLabelledFolder(await pathExists(train) ? train : root, classes);
-    return splitLabelled(all, classes, split, seed).validation;
+    const all = await listClasses(await pathExists(train) ? train : root, options);
+    return { ...splitLabelled(all, all.classes, split, seed).validation, classes: all.classes };
   }
-  if (split !== undefined) return await listLabelledFolder(joinPath(root, split), classes);
+  if (split !== undefined) return await listClasses(joinPath(root, split), options);
   for (const name of VALIDATION_FOLDERS) {
     const folder = joinPath(root, name);
-    if (!classes.includes(name) && await pathExists(folder)) return await listLabelledFolder(folder, classes);
+    if (!classes.includes(name) && await pathExists(folder)) return await listClasses(folder, options);
   }
   if (!classes.includes("train") && await pathExists(train)) {
     throw new InputError(
@@ -47,5 +59,20 @@ export async function listEvaluationImages(
         "or the share that was split off, such as 0.1",
     );
   }
-  return await listLabelledFolder(root, classes);
+  return await listClasses(root, options);
+}
+
+/** The images of a folder by the classifier's classes, or by the folders where these have no names. */
+async function listClasses(
+  folder: string,
+  { classes, numbered = false }: EvaluationImagesOptions,
+): Promise<EvaluationImages> {
+  if (!numbered) return await listLabelledFolder(folder, classes);
+  const own = await listLabelledFolder(folder);
+  if (own.classes.every((name) => classes.includes(name))) return await listLabelledFolder(folder, classes);
+  if (own.classes.length === classes.length) return own;
+  throw new InputError(
+    `"${folder}" has folders of ${own.classes.length} classes, and the classifier has ${classes.length} without names: ` +
+      "give all of its folders, or folders named by the numbers of classes, from 0",
+  );
 }

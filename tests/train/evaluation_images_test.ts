@@ -38,3 +38,22 @@ Deno.test("listEvaluationImages() refuses classes that the classifier does not k
       'holds the class "gren", which is none of the 3 that are known; did you mean "green"?',
     );
   }));
+
+Deno.test("listEvaluationImages() takes folders for classes without names, in order", () =>
+  inFolder(async (folder) => {
+    await writeShapes(`${folder}/val`, 1);
+    const numbers = (count: number) => Array.from({ length: count }, (_, i) => String(i));
+    const options = { classes: numbers(3), numbered: true, seed: 0 };
+    const all = await listEvaluationImages(folder, options);
+    assertEquals([all.classes, [...all.labels]], [[...classes], [0, 1, 2]]);
+    await assertRejects(
+      () => listEvaluationImages(folder, { ...options, classes: numbers(4) }),
+      InputError,
+      "has folders of 3 classes, and the classifier has 4 without names",
+    );
+    for (const [i, name] of classes.entries()) {
+      await Deno.rename(`${folder}/val/${name}`, `${folder}/val/${9 + i}`);
+    }
+    const named = await listEvaluationImages(folder, { ...options, classes: numbers(12) });
+    assertEquals([...named.labels].sort((a, b) => a - b), [9, 10, 11]);
+  }));

@@ -1,9 +1,16 @@
 /** A classifier from its checkpoint: what it predicts, and what is no classifier. */
+import { tf } from "../../src/deps/tfjs.ts";
 import { listImages } from "../../src/data/source.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
+import { readTensor } from "../../src/gpu/tensors.ts";
+import { convertModel } from "../../src/train/convert.ts";
 import { type Prediction, readClassifier, TrainedClassifier } from "../../src/train/trained_classifier.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "../deps.ts";
+import { assertClose } from "../support/compare.ts";
+import { Fixture } from "../support/fixtures.ts";
+import { inFolder } from "../support/folder.ts";
+import { writeTensors } from "../support/tiny_vit.ts";
 import { classes, tinyFinetuning, tune, withShapes } from "./finetune_support.ts";
 import { tinyConfig, train, writeImages } from "./support.ts";
 
@@ -57,3 +64,36 @@ Deno.test(
     await assertRejects(() => readClassifier(`${folder}/nowhere`), InputError, "There is no checkpoint");
   }),
 );
+
+Deno.test("classifiers of the official code, and through Hugging Face and timm, give the official logits", () =>
+  inFolder(async (folder) => {
+    const fixture = await Fixture.read("finetune.safetensors");
+    await openRuntime({ backend: "cpu" });
+    const check = async (path: string, key: string) => {
+      const stored = await readClassifier(path, { heads: 3 });
+      const classifier = TrainedClassifier.open(stored);
+      const logits = tf.tidy(() =>
+        classifier.model.logits(tf.transpose(fixture.tensor("images"), [0, 2, 3, 1]))
+      );
+      assertClose(await readTensor(logits), fixture.values(`${key}/logits`), 2e-5, path);
+      tf.dispose(logits);
+      classifier.dispose();
+      return stored;
+    };
+    for (const key of ["gap", "cls"]) {
+      const file = `${folder}/${key}.safetensors`;
+      await writeTensors(file, fixture.under(`${key}/init/`));
+      const { classifier, notes, numbered } = await check(file, key);
+      assertEquals(classifier.classes, [..."0123456789"]);
+      assertEquals([classifier.mean, classifier.cropShare, numbered], [[0.485, 0.456, 0.406], 0.875, true]);
+      assertEquals(notes, [
+        "Nothing names the classes: they are numbered from 0",
+        "Nothing says mean and deviation of the pixels: ImageNet's are assumed",
+      ]);
+      for (const to of ["timm", ...(key === "cls" ? ["huggingface"] as const : [])] as const) {
+        await convertModel(file, `${folder}/${key}_${to}`, { to, heads: 3 });
+        const { notes: left } = await check(`${folder}/${key}_${to}`, key);
+        assertEquals(left?.length, to === "timm" ? 1 : 0);
+      }
+    }
+  }));
