@@ -8,7 +8,8 @@
 import { didYouMean, InputError } from "../src/util/errors.ts";
 import { type Finding, judge, TargetRun } from "./fuzz/runner.ts";
 import { type FuzzState, readState, totalsOf, writeState } from "./fuzz/state.ts";
-import { type Target, TARGETS } from "./fuzz/targets.ts";
+import type { Target } from "./fuzz/target.ts";
+import { TARGETS } from "./fuzz/targets.ts";
 import { say } from "./setup.ts";
 
 const HELP = `deno task fuzz [--target NAME]… [--inputs N] [--seconds S] [--seed N] [--replay FILE]

@@ -4,7 +4,8 @@ import { InputError } from "../../src/util/errors.ts";
 import { fuzz, type FuzzOptions, type FuzzPlaces, parseOptions } from "../../tools/fuzz.ts";
 import { inputOf, judge } from "../../tools/fuzz/runner.ts";
 import { readState, writeState } from "../../tools/fuzz/state.ts";
-import { type Target, TARGETS } from "../../tools/fuzz/targets.ts";
+import type { Target } from "../../tools/fuzz/target.ts";
+import { TARGETS } from "../../tools/fuzz/targets.ts";
 import { inFolder } from "../support/folder.ts";
 
 const INPUTS = 300;

@@ -171,22 +171,7 @@ const extremeText: Change = (bytes, random, recipe) => {
   return splice(bytes, found.index, found.index + found[0].length, word);
 };
 
-const CHANGES: readonly Change[] = [
-  flipBit,
-  setByte,
-  setNumber,
-  setNumber,
-  nudge,
-  remove,
-  repeat,
-  move,
-  putWord,
-  putWord,
-  soup,
-  graft,
-  cut,
-];
-const TEXT_CHANGES: readonly Change[] = [
+const SHARED: readonly Change[] = [
   flipBit,
   setByte,
   remove,
@@ -197,9 +182,9 @@ const TEXT_CHANGES: readonly Change[] = [
   soup,
   graft,
   cut,
-  extremeText,
-  extremeText,
 ];
+const CHANGES: readonly Change[] = [...SHARED, setNumber, setNumber, nudge];
+const TEXT_CHANGES: readonly Change[] = [...SHARED, extremeText, extremeText];
 
 /** An input: a valid file with one change, or with up to six. */
 export function mutate(recipe: Recipe, random: Random): Uint8Array<ArrayBuffer> {

@@ -3,7 +3,7 @@
 import { hashKeys, Random } from "../../src/util/random.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { mutate, type Recipe } from "./mutate.ts";
-import type { Target } from "./targets.ts";
+import type { Target } from "./target.ts";
 
 /** Longest that one input may take, in milliseconds. */
 export const SLOW_MS = 1000;

@@ -1,0 +1,75 @@
+/** Pictures. */
+
+import { decodeImage } from "../../src/data/decode.ts";
+import { BrokenImageError } from "../../src/data/image.ts";
+import { crc32 } from "../../src/deps/zlib.ts";
+import type { Recipe } from "./mutate.ts";
+import { fixtures, type Target } from "./target.ts";
+
+/** Pictures of more pixels than this are refused before they are decoded, so that an input is a matter of milliseconds. */
+const MAX_PIXELS = 1_000_000;
+
+/** Makes the checksum of every chunk right that a PNG still has. */
+function repairPng(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer);
+  for (let at = 8; at + 12 <= bytes.length;) {
+    const length = view.getUint32(at);
+    if (at + 12 + length > bytes.length) return;
+    view.setUint32(at + 8 + length, crc32(bytes.subarray(at + 4, at + 8 + length)));
+    at += 12 + length;
+  }
+}
+
+function images(
+  name: string,
+  files: readonly string[],
+  words: readonly string[],
+  repair?: Recipe["repair"],
+): Target {
+  return {
+    name,
+    recipe: async () => ({
+      seeds: await fixtures(...files.map((file) => `images/${file}`)),
+      words: words.map((word) => Uint8Array.from(word, (letter) => letter.charCodeAt(0))),
+      isText: false,
+      repair,
+    }),
+    read: (bytes) => decodeImage(bytes, { channels: 3, exif: "apply", maxPixels: MAX_PIXELS }),
+    mayThrow: (error) => error instanceof BrokenImageError, // what `decodeImage` promises; its callers say the file
+  };
+}
+
+/** PNG files. */
+export const png: Target = images(
+  "png",
+  ["gray1_adam7.png", "palette4_trns.png", "rgb8.png", "rgba16.png", "gray16_trns_adam7.png", "exif_6.png"],
+  ["IHDR", "PLTE", "tRNS", "IDAT", "IEND", "eXIf", "iCCP", "acTL", "\0\0\0\0", "\xff\xff\xff\xff"],
+  repairPng,
+);
+
+/** JPEG files. */
+export const jpeg: Target = images(
+  "jpeg",
+  ["rgb.jpg", "gray.jpg", "progressive.jpg", "restart.jpg", "cmyk.jpg", "exif_6.jpg"],
+  [
+    "\xff\xd8",
+    "\xff\xd9",
+    "\xff\xc0",
+    "\xff\xc2",
+    "\xff\xc4",
+    "\xff\xda",
+    "\xff\xdb",
+    "\xff\xdd",
+    "\xff\xe1",
+    "\xff\xff",
+    "\xff\0",
+    "Exif\0\0",
+  ],
+);
+
+/** WEBP files. */
+export const webp: Target = images(
+  "webp",
+  ["lossy.webp", "lossless.webp", "alpha.webp", "lossy_alpha.webp", "animated.webp", "exif_8.webp"],
+  ["RIFF", "WEBP", "VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF", "EXIF", "\xff\xff\xff\xff"],
+);
