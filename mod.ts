@@ -274,6 +274,10 @@ export {
   type ReconstructionText,
 } from "./src/report/reconstructions.ts";
 export type { FigureText } from "./src/report/figure.ts";
+export { type ReconstructedImages, reconstructImages } from "./src/train/reconstruct_images.ts";
+export type { ReconstructImagesOptions, TargetFact } from "./src/train/reconstruction_plan.ts";
+export { reconstructionFacts, reconstructionText } from "./src/train/reconstruction_text.ts";
+export { type ReconstructionPage, reconstructionPage } from "./src/report/reconstruction_page.ts";
 export { maskedPicture, pastePicture } from "./src/report/patches.ts";
 export type { Canvas, Color, Point, TextStyle } from "./src/report/canvas.ts";
 export { encodePng, type Picture } from "./src/formats/png.ts";

@@ -16,6 +16,7 @@ import { knn } from "./knn.ts";
 import { linprobe } from "./linprobe.ts";
 import { predict } from "./predict.ts";
 import { pretrain } from "./pretrain.ts";
+import { reconstruct } from "./reconstruct.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 
 /** Every command, in the order of help. */
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   knn,
   embed,
   attention,
+  reconstruct,
   convert,
   inspect,
   bench,

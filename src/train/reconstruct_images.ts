@@ -121,12 +121,22 @@ function rowsOf(
   views: readonly (readonly ReconstructedView[])[],
   model: Mae,
 ): ReconstructionRow[] {
-  const names = paths.map(baseName);
-  const isUnique = (name: string) => names.indexOf(name) === names.lastIndexOf(name);
+  const labels = labelsOf(paths);
   return picturesOf(model, pixels).map((picture, i) => ({
-    label: isUnique(names[i]) ? names[i] : paths[i],
+    label: labels[i],
     size: model.imageSize,
     original: toRgb(picture, model.imageSize, model.channels),
     views: views.map((ofSetting) => ofSetting[i]),
   }));
+}
+
+/** The files' names; where two are equal, the paths below the folder that all of them share. */
+function labelsOf(paths: readonly string[]): string[] {
+  const names = paths.map(baseName);
+  if (new Set(names).size === names.length) return names;
+  const folders = paths.map((path) => path.split(/[\\/]/).slice(0, -1));
+  const [first] = folders;
+  const differ = first.findIndex((part, i) => folders.some((parts) => parts[i] !== part));
+  const shared = differ < 0 ? first.length : differ;
+  return paths.map((path) => path.split(/[\\/]/).slice(shared).join("/"));
 }

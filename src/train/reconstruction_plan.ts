@@ -108,7 +108,7 @@ export function planReconstructions(
 }
 
 function noticesOf(
-  { description }: ModelSource,
+  { description, notes }: ModelSource,
   images: ImageSource,
   taken: number,
   target: TargetFact,
@@ -116,6 +116,7 @@ function noticesOf(
   const given = images.paths.length;
   return [
     description,
+    ...notes,
     ...(target.saidBy === "assumed" ? [assumption] : []),
     ...(taken < given ? [`${taken} of ${given} images, taken from all over them`] : []),
   ];

@@ -1,22 +1,27 @@
 /** The words beside reconstructions: title, notes, caption and facts, for the figure and for the page. */
 import type { Size } from "../config/types.ts";
 import { percentOf, type ReconstructionText } from "../report/reconstructions.ts";
-import { baseName } from "../util/files.ts";
 import { targetSentence } from "./reconstruct.ts";
 import type { ReconstructedImages } from "./reconstruct_images.ts";
 import type { TargetFact } from "./reconstruction_plan.ts";
 
 /**
  * What a figure of reconstructions says.
- * @param title bold, at the top: the checkpoint's name as the user gave it
+ * @param checkpoint the checkpoint as the user gave it, whose name is the title
  */
-export function reconstructionText(result: ReconstructedImages, title: string): ReconstructionText {
+export function reconstructionText(result: ReconstructedImages, checkpoint: string): ReconstructionText {
   return {
-    title: baseName(title),
+    title: nameOf(checkpoint),
     notes: [result.description, masksOf(result)],
     footer: captionOf(result.target),
     settings: result.settings,
   };
+}
+
+/** `run` for the folder of a run; `run, step-00001000` for a checkpoint in it; else the name of the file or folder. */
+function nameOf(path: string): string {
+  const [name, folder, run] = path.split(/[\\/]+/).filter((part) => part !== "").reverse();
+  return folder === "checkpoints" && run !== undefined ? `${run}, ${name}` : name ?? path;
 }
 
 /** What was done, by name, for the page. */
