@@ -297,6 +297,17 @@ export {
   toFloat32,
 } from "./src/formats/dtypes.ts";
 
+export type { TensorOutline, TensorSource } from "./src/formats/tensor_source.ts";
+export {
+  openTorch,
+  TorchArray,
+  TorchFile,
+  TorchRecord,
+  TorchStorage,
+  TorchTensor,
+  type TorchValue,
+} from "./src/formats/torch_file.ts";
+
 // Models of any kind, and as other programs have them
 export {
   type ModelFacts,
