@@ -108,7 +108,7 @@ export function planReconstructions(
 }
 
 function noticesOf(
-  { description, notes }: ModelSource,
+  { description, notes, facts: { normalizeTarget } }: ModelSource,
   images: ImageSource,
   taken: number,
   target: TargetFact,
@@ -118,12 +118,24 @@ function noticesOf(
     description,
     ...notes,
     ...(target.saidBy === "assumed" ? [assumption] : []),
+    ...(target.normalized === !normalizeTarget && normalizeTarget !== undefined
+      ? [contradiction(target)]
+      : []),
     ...(taken < given ? [`${taken} of ${given} images, taken from all over them`] : []),
   ];
 }
 
 const assumption =
   "The checkpoint does not say what its decoder predicts: taken for pixels, which --target changes";
+
+const targetWords = (normalized: boolean): string => normalized ? "normalised patches" : "pixels";
+
+function contradiction({ normalized }: TargetFact): string {
+  return `The checkpoint says that its decoder predicts ${
+    targetWords(!normalized)
+  }: as you ask, it is taken for ` +
+    targetWords(normalized);
+}
 
 /** Patches per column and per row. */
 function gridOf({ patchSize }: MaeConfig, size: Size): Size {

@@ -157,6 +157,13 @@ Deno.test(
     const ofStep = reconstructionText(told.result, "runs/mine/checkpoints/step-00000012");
     assertEquals(ofStep.title, "mine, step-00000012");
     assertStringIncludes(footer ?? "", "denormalised with the true mean and deviation of its patch");
+    const against = await run(folder, huggingFace, { ...options, normalizedTarget: true });
+    assert(
+      against.said.some((message) =>
+        message.includes("predicts pixels: as you ask, it is taken for normalised")
+      ),
+    );
+    assertEquals(hf.said.some((message) => message.includes("as you ask")), false);
     assertNotEquals(told.result.rows[0].views[0].reconstruction, hf.result.rows[0].views[0].reconstruction);
   }),
 );
