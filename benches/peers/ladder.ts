@@ -5,7 +5,7 @@ export interface Shape {
   readonly name: string;
   readonly image: number;
   readonly patch: number;
-  readonly channels: number;
+  readonly channels: 1 | 3 | 4;
   readonly encoder: readonly [width: number, depth: number, heads: number];
   readonly decoder: readonly [width: number, depth: number, heads: number];
   readonly batch: number;

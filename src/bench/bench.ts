@@ -3,7 +3,7 @@ import type { AdapterReport } from "../gpu/adapter.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import { InputError, RunError } from "../util/errors.ts";
 import type { BenchConfig } from "./configurations.ts";
-import { measureFeatures, measureKernels, measureStep, onFreshRuntime } from "./measure.ts";
+import { measureKernels, measureStep, onFreshRuntime } from "./measure.ts";
 import { measurePeaks, type Peaks } from "./peaks.ts";
 import { peerProducts, Rivals } from "./peers.ts";
 import {
@@ -12,10 +12,11 @@ import {
   type KernelReport,
   type Machine,
   reportVersion,
+  type StepReport,
 } from "./report.ts";
 
 /** Parts of the benchmark, in the order in which they are measured. */
-export const benchParts = ["steps", "kernels", "features"] as const;
+export const benchParts = ["steps", "finetune", "features", "kernels"] as const;
 /** Name of a part. */
 export type BenchPart = typeof benchParts[number];
 
@@ -97,14 +98,32 @@ function known(adapter: AdapterReport | null): AdapterReport {
   return adapter;
 }
 
-/** In half precision, with its rate over that of the same configuration in single precision, if it is among the others. */
+/** What is measured as a whole: its part, its fields in the report, and what progress calls it. */
+const wholes = [
+  { work: "pretrain", part: "steps", field: "step", peers: "peers", words: "whole training steps" },
+  {
+    work: "finetune",
+    part: "finetune",
+    field: "finetune",
+    peers: "finetunePeers",
+    words: "fine-tuning steps",
+  },
+  { work: "features", part: "features", field: "features", peers: "featuresPeers", words: "features" },
+] as const;
+
+/** In half precision, with its rates over those of the same configuration in single precision, if it is among the others. */
 export function besideF32(report: ConfigReport, others: readonly ConfigReport[]): ConfigReport {
-  const { name, step, precision, remat, batch } = report;
+  const { name, precision, remat, batch } = report;
   const single = others.find((other) =>
     other.name === name && other.precision === "f32" && other.remat === remat && other.batch === batch
-  )?.step;
-  if (precision === "f32" || !step || !single) return report;
-  return { ...report, step: { ...step, overF32: step.imagesPerSecond / single.imagesPerSecond } };
+  );
+  if (precision === "f32" || !single) return report;
+  const compared: Partial<Record<typeof wholes[number]["field"], StepReport>> = {};
+  for (const { field } of wholes) {
+    const [half, full] = [report[field], single[field]];
+    if (half && full) compared[field] = { ...half, overF32: half.imagesPerSecond / full.imagesPerSecond };
+  }
+  return { ...report, ...compared };
 }
 
 async function measureConfig(
@@ -129,22 +148,20 @@ async function measureConfig(
     precision,
     remat,
   };
-  if (parts.includes("steps")) {
-    onProgress("whole training steps");
-    report.step = await measureStep(config, peaks, seconds);
+  for (const { work, part, field, words } of wholes) {
+    if (!parts.includes(part)) continue;
+    onProgress(words);
+    report[field] = await measureStep(work, config, peaks, seconds);
   }
   if (parts.includes("kernels")) {
     const kernels = await measureKernels(config, peaks, seconds, (kernel) => onProgress("kernels", kernel));
     if (rivals) onProgress("products by PyTorch");
     report.kernels = rivals ? await withPeerRates(kernels, seconds) : kernels;
   }
-  if (parts.includes("features")) {
-    onProgress("features");
-    report.features = await measureFeatures(config, seconds);
-  }
-  if (rivals && parts.includes("steps")) {
-    const ours = report.step?.imagesPerSecond ?? null;
-    report.peers = await rivals.measure(config, ours, (peer) => onProgress(`the same steps by ${peer}`));
+  for (const { work, field, peers, words } of wholes) {
+    const ours = report[field]?.imagesPerSecond;
+    if (rivals === null || ours === undefined) continue;
+    report[peers] = await rivals.measure(work, config, ours, (peer) => onProgress(`${words} by ${peer}`));
   }
   return report;
 }

@@ -28,6 +28,14 @@ export interface BenchConfig {
   readonly remat: boolean;
 }
 
+/** What is measured as a whole: steps of pre-training and of fine-tuning, and the encoder's features. */
+export const benchWorks = ["pretrain", "finetune", "features"] as const;
+/** One of them. */
+export type BenchWork = typeof benchWorks[number];
+
+/** The classifier that fine-tuning is measured with: ImageNet's classes, and ViT-B's drop path. */
+export const finetuneSizes = { classes: 1000, dropPath: 0.1 } as const;
+
 /** The named configurations, as the YAML would say it; what is missing is the default of `mae pretrain`. */
 const named: Readonly<Record<string, Record<string, unknown>>> = {
   tiny: {

@@ -3,9 +3,9 @@ import { openRuntime, type Runtime } from "../gpu/runtime.ts";
 import { tuneKernels } from "../gpu/tuner.ts";
 import { RunError } from "../util/errors.ts";
 import { prepare } from "./cases.ts";
-import type { BenchConfig } from "./configurations.ts";
+import type { BenchConfig, BenchWork } from "./configurations.ts";
 import { groupTimes } from "./groups.ts";
-import { FeatureStep, TrainingStep } from "./model.ts";
+import { makeStep } from "./model.ts";
 import { bandwidthOf, type Peaks } from "./peaks.ts";
 import { type DispatchTime, dispatchTimes, timestampPeriod } from "./profile.ts";
 import type { KernelReport, RateReport, SplitReport, StepReport } from "./report.ts";
@@ -36,31 +36,24 @@ function clockOf(runtime: Runtime): Clock {
   return { now: () => performance.now(), settle: () => runtime.settle() };
 }
 
-/** A whole training step, its memory, and where its time goes. */
-export function measureStep(config: BenchConfig, peaks: Peaks, seconds: number): Promise<StepReport> {
+/** A whole step of some work, its memory, and where its time goes. */
+export function measureStep(
+  work: BenchWork,
+  config: BenchConfig,
+  peaks: Peaks,
+  seconds: number,
+): Promise<StepReport> {
   return onFreshRuntime(async (runtime) => {
-    const step = new TrainingStep(config);
+    const step = makeStep(work, config);
     step.run();
     await tuneKernels(); // what the first step has used
     const rate = await measureRate(runtime, config, () => step.run(), seconds);
-    const operations = stepOperations(config);
+    const operations = stepOperations(config, work);
     const gflops = operations / rate.millisecondsPerStep / 1e6;
     const { parameters } = step;
     const split = await splitOf(runtime, () => step.run(), rate.millisecondsPerStep, seconds);
     step.dispose();
     return { ...rate, parameters, operations, gflops, share: gflops / peaks.f32, split };
-  });
-}
-
-/** The encoder on whole images. */
-export function measureFeatures(config: BenchConfig, seconds: number): Promise<RateReport> {
-  return onFreshRuntime(async (runtime) => {
-    const step = new FeatureStep(config);
-    step.run();
-    await tuneKernels();
-    const rate = await measureRate(runtime, config, () => step.run(), seconds);
-    step.dispose();
-    return rate;
   });
 }
 

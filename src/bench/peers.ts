@@ -1,9 +1,9 @@
 /**
- * Rivals doing the same training step: programs of their own in benches/peers/, which print a line of JSON for each
+ * Rivals doing the same work: programs of their own in benches/peers/, which print a line of JSON for each
  * result. What is missing, fails or takes too long is a line in the report and no error.
  */
 import { pathExists } from "../util/files.ts";
-import type { BenchConfig } from "./configurations.ts";
+import { type BenchConfig, type BenchWork, benchWorks, finetuneSizes } from "./configurations.ts";
 import { runProgram } from "./programs.ts";
 import type { PeerReport } from "./report.ts";
 import { stepOperations } from "./work.ts";
@@ -24,8 +24,12 @@ export interface PeerShape {
   readonly decoder: readonly [number, number, number];
   /** Images per step. */
   readonly batch: number;
-  /** Share of patches removed. */
+  /** Share of patches removed in pre-training. */
   readonly ratio: number;
+  /** Classes in fine-tuning. */
+  readonly classes: number;
+  /** The last block's drop path in fine-tuning. */
+  readonly dropPath: number;
 }
 
 /** The configuration as rivals take it, or null where they cannot do the same work. */
@@ -43,6 +47,7 @@ export function peerShape({ name, model, batch, maskRatio, normalizeTarget }: Be
     decoder: [decoder.width, decoder.depth, decoder.heads],
     batch,
     ratio: maskRatio,
+    ...finetuneSizes,
   };
 }
 
@@ -56,6 +61,8 @@ export interface PeerProgram {
   readonly flags: readonly string[];
   /** Its file in benches/peers/. */
   readonly file: string;
+  /** What it can do. */
+  readonly works: readonly BenchWork[];
   /** What follows the shape. */
   readonly args: readonly string[];
 }
@@ -77,6 +84,7 @@ export function peerPrograms(seconds: number): PeerProgram[] {
       command: Deno.execPath(),
       flags: [...deno, "--allow-read"],
       file: "tfjs_mae.ts",
+      works: benchWorks,
       args: limited,
     },
     {
@@ -84,14 +92,16 @@ export function peerPrograms(seconds: number): PeerProgram[] {
       command: "python3",
       flags: [],
       file: "pytorch_mae.py",
+      works: benchWorks,
       args: [...args, "--precision", "auto", "--threads", String(navigator.hardwareConcurrency)],
     },
     // The library is no dependency of this program: it is fetched here, outside the lock file.
-    ...["wasm", "webgpu"].map((device) => ({
+    ...["wasm", "webgpu"].map((device): PeerProgram => ({
       peer: "jax-js",
       command: Deno.execPath(),
       flags: [...deno, "--no-lock", "--no-config"],
       file: "jaxjs_mae.ts",
+      works: ["pretrain"],
       args: [...limited, "--device", device],
     })),
   ];
@@ -118,20 +128,21 @@ export class Rivals {
     this.#programs = programs;
   }
 
-  /** Has every rival do the configuration's step. `ours` is our own rate, for the ratios. */
+  /** Has every rival do the configuration's step of some work. `ours` is our own rate, for the ratios. */
   async measure(
+    work: BenchWork,
     config: BenchConfig,
-    ours: number | null,
+    ours: number,
     onPeer: (name: string) => void = () => {},
   ): Promise<PeerReport[]> {
     const shape = peerShape(config);
-    const key = JSON.stringify(shape);
+    const key = `${work} ${JSON.stringify(shape)}`;
     let found = this.#known.get(key);
     if (found === undefined) {
       const reports: PeerReport[] = [];
       for (const program of this.#programs) {
         onPeer(program.peer);
-        reports.push(...await this.#measureOne(program, config, shape));
+        reports.push(...await this.#measureOne(program, work, config, shape));
       }
       this.#known.set(key, found = reports);
     }
@@ -141,24 +152,34 @@ export class Rivals {
   /** What did not get beyond one step is not tried on anything as large. */
   async #measureOne(
     program: PeerProgram,
+    work: BenchWork,
     config: BenchConfig,
     shape: PeerShape | null,
   ): Promise<PeerReport[]> {
-    const operations = stepOperations({ ...config, batch: 1 });
+    const { peer, args, works } = program;
+    if (!works.includes(work)) return [nothing(peer, "its program only pre-trains", args)];
+    const operations = stepOperations({ ...config, batch: 1 }, work);
     const before = this.#givenUp.get(program);
-    if (before && operations >= before.operations) return [nothing(program.peer, before.note, program.args)];
-    const { reports, stuck } = await measurePeer(program, shape, 1.5 * peerLimit(this.#seconds));
+    if (before && operations >= before.operations) return [nothing(peer, before.note, args)];
+    const { reports, stuck } = await measurePeer(program, work, shape, 1.5 * peerLimit(this.#seconds));
     if (stuck) {
       const [{ note }] = reports;
-      this.#givenUp.set(program, { operations, note: `not tried: for ${config.name}, ${note}` });
+      this.#givenUp.set(program, { operations, note: `not tried: for ${config.name}${of[work]}, ${note}` });
     }
     return reports;
   }
 }
 
-function withRatio(report: PeerReport, ours: number | null): PeerReport {
+/** Which work of a configuration was too much. */
+const of: Readonly<Record<BenchWork, string>> = {
+  pretrain: "",
+  finetune: "'s fine-tuning",
+  features: "'s features",
+};
+
+function withRatio(report: PeerReport, ours: number): PeerReport {
   const { imagesPerSecond } = report;
-  return { ...report, ratio: ours === null || imagesPerSecond === null ? null : ours / imagesPerSecond };
+  return { ...report, ratio: imagesPerSecond === null ? null : ours / imagesPerSecond };
 }
 
 /** The file of a rival on the disk, or null in a bundle or executable. */
@@ -180,6 +201,7 @@ export interface PeerOutcome {
 /** Runs one rival, and ends it after `limit` seconds. */
 export async function measurePeer(
   { peer, command, flags, file, args }: PeerProgram,
+  work: BenchWork,
   shape: PeerShape | null,
   limit: number,
 ): Promise<PeerOutcome> {
@@ -194,7 +216,7 @@ export async function measurePeer(
   }
   const { lines, failure } = await runProgram(
     command,
-    [...flags, path, JSON.stringify(shape), ...args],
+    [...flags, path, JSON.stringify(shape), "--work", work, ...args],
     limit,
   );
   const latest = new Map(lines.filter(isResult).map((line) => [variantOf(line), line]));

@@ -59,14 +59,20 @@ export interface ConfigReport {
   readonly precision: string;
   /** Whether blocks are computed again on the way back. */
   readonly remat: boolean;
-  /** The whole training step. */
+  /** The whole pre-training step. */
   readonly step?: StepReport;
-  /** The encoder on whole images. */
-  readonly features?: RateReport;
-  /** Single kernels at this configuration's sizes. */
-  readonly kernels?: readonly KernelReport[];
-  /** Rivals doing the same training step. */
+  /** Rivals doing the same pre-training step. */
   readonly peers?: readonly PeerReport[];
+  /** The whole fine-tuning step of the encoder with a head. */
+  readonly finetune?: StepReport;
+  /** Rivals doing the same fine-tuning step. */
+  readonly finetunePeers?: readonly PeerReport[];
+  /** The encoder on whole images. */
+  readonly features?: StepReport;
+  /** Rivals making the same features. */
+  readonly featuresPeers?: readonly PeerReport[];
+  /** Single kernels of a pre-training step. */
+  readonly kernels?: readonly KernelReport[];
 }
 
 /** A rate of images. */
@@ -83,7 +89,7 @@ export interface RateReport {
   readonly residentBytes: number;
 }
 
-/** A whole training step. */
+/** A whole step of training, or the features of a batch. */
 export interface StepReport extends RateReport {
   /** Values in all parameters. */
   readonly parameters: number;
@@ -145,7 +151,7 @@ export interface PeerReport {
   readonly imagesPerSecond: number | null;
   /** Images per step, fewer than ours where time or memory did not allow more; null without a result. */
   readonly batch: number | null;
-  /** Ours over theirs; null without a result on either side. */
+  /** Ours over theirs; null without a result. */
   readonly ratio: number | null;
   /** Why there is no result, or what is special about it; empty otherwise. */
   readonly note: string;

@@ -165,7 +165,7 @@ export function tokenSizes(
 }
 
 /** How blocks compute. */
-interface BlockOptions {
+export interface BlockOptions {
   /** What they keep is in half precision, all but the residual stream, parameters and their gradients. */
   readonly half: boolean;
   /** How often each goes forward. */
@@ -173,7 +173,7 @@ interface BlockOptions {
 }
 
 /** A stack of blocks and the layer norm after it. `ending` rows go on after the last attention. */
-function stack(
+export function stack(
   sizes: TransformerConfig,
   images: number,
   tokens: number,
@@ -222,14 +222,15 @@ function stack(
   ].filter(({ count }) => count > 0);
 }
 
-function isForward(shape: KernelShape): boolean {
+/** Whether a kernel runs on the way there. */
+export function isForward(shape: KernelShape): boolean {
   return shape.kind === "product"
     ? shape.form === "NT"
     : "direction" in shape && shape.direction === "forward";
 }
 
 /** What a linear layer's operands are besides its sizes. */
-interface LinearOptions {
+export interface LinearOptions {
   /** Whether x (and, but for a layer norm's sake, its gradient) is in half precision. */
   readonly input?: boolean;
   /** Whether y and its gradient are. */
@@ -242,7 +243,7 @@ interface LinearOptions {
  * A linear layer's three products: y = x Wᵀ, dx = dy W, dW = dyᵀ x. Where both sides are halves x comes from a layer norm,
  * which takes its gradient in single precision.
  */
-function linear(
+export function linear(
   rows: number,
   inputs: number,
   outputs: number,
@@ -257,7 +258,8 @@ function linear(
   ];
 }
 
-function product(
+/** One product. */
+export function product(
   form: ProductForm,
   m: number,
   k: number,
@@ -299,7 +301,7 @@ function weights(sizes: TransformerConfig): [rows: number, columns: number][] {
 }
 
 /** Equal shapes together. */
-function merge(uses: readonly KernelUse[]): KernelUse[] {
+export function merge(uses: readonly KernelUse[]): KernelUse[] {
   const merged = new Map<string, KernelUse>();
   for (const { shape, count } of uses) {
     const key = JSON.stringify(shape);

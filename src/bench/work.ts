@@ -3,7 +3,8 @@
  * once and every output written once. What a kernel does beyond that (copies into textures, scores computed again) makes
  * its rate lower, as it should.
  */
-import type { BenchConfig } from "./configurations.ts";
+import { classifierUses } from "./classifier_shapes.ts";
+import type { BenchConfig, BenchWork } from "./configurations.ts";
 import { type KernelShape, kernelUses, type TokensShape, type UpdateShape } from "./shapes.ts";
 
 /** What bounds a kernel, and how much of it there is. */
@@ -66,8 +67,10 @@ function memory(amount: number): Work {
 }
 
 /** Operations of the products and attentions of a whole step, which are nearly all of it; those done twice count once. */
-export function stepOperations(config: BenchConfig): number {
-  return kernelUses({ ...config, remat: false }).reduce((sum, { shape, count }) => {
+export function stepOperations(config: BenchConfig, work: BenchWork = "pretrain"): number {
+  const once = { ...config, remat: false };
+  const uses = work === "pretrain" ? kernelUses(once) : classifierUses(once, work);
+  return uses.reduce((sum, { shape, count }) => {
     const { bound, amount } = workOf(shape);
     return bound === "arithmetic" ? sum + count * amount : sum;
   }, 0);

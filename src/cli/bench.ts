@@ -24,9 +24,10 @@ export const bench: Command = benchCommand(benchForReal);
 
 const parts: Readonly<Record<string, readonly BenchPart[]>> = {
   steps: ["steps"],
-  kernels: ["kernels"],
+  finetune: ["finetune"],
   features: ["features"],
-  all: ["steps", "kernels", "features"],
+  kernels: ["kernels"],
+  all: ["steps", "finetune", "features", "kernels"],
 };
 
 const precisions = ["f32", "f16"] as const;
@@ -35,7 +36,7 @@ const precisions = ["f32", "f16"] as const;
 export function benchCommand(run: RunBench): Command {
   return {
     name: "bench",
-    summary: "measure training steps, features and single kernels on this machine",
+    summary: "measure steps of training and fine-tuning, features and single kernels",
     flags: [
       {
         name: "config",
@@ -54,7 +55,7 @@ export function benchCommand(run: RunBench): Command {
       { name: "seconds", value: "S", help: "seconds of one measurement, about; 5 by default" },
       {
         name: "peers",
-        help: "have rivals do the same steps: stock tfjs, PyTorch and jax-js, where they are",
+        help: "have rivals do the same: stock tfjs, PyTorch and (pre-training only) jax-js, where they are",
       },
       {
         name: "no-tune",
@@ -65,11 +66,12 @@ export function benchCommand(run: RunBench): Command {
     ],
     argument: {
       name: "PART",
-      help: "steps, kernels, features or all; all by default",
+      help: "steps (of pre-training), finetune, features, kernels or all; all by default",
       optional: true,
     },
     details: () =>
-      `Configurations: tiny and mini (quick everywhere), vit_base and vit_large (minutes on a CPU), vit_huge (13 GB).
+      `A fine-tuning step trains every block and a head of 1000 classes by the paper's recipe.
+Configurations: tiny and mini (quick everywhere), vit_base and vit_large (minutes on a CPU), vit_huge (13 GB).
 Progress goes to standard error. docs/performance.md explains every figure and every field of the JSON.`,
     run: (args, terminal) => benchmark(run, args, terminal),
   };

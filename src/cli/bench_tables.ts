@@ -35,20 +35,20 @@ export function machineTable({ mae, deno, system, cores, adapter, peaks }: Machi
 
 /** Everything about one configuration. */
 export function configTables(report: ConfigReport): string {
-  const { step, kernels, features, peers } = report;
+  const { step, peers, finetune, finetunePeers, features, featuresPeers, kernels } = report;
   const parts = [
     title(report),
-    ...(step ? [stepTable(step)] : []),
-    ...(features
-      ? [
-        `Features: ${rate(features.imagesPerSecond)} images/s, ${memoryText(features)}`,
-      ]
-      : []),
-    ...(peers ? [peerTable(peers)] : []),
-    ...(step ? [splitTable(step.split)] : []),
+    ...(step ? wholeTables("Training step", step, peers) : []),
+    ...(finetune ? wholeTables("Fine-tuning step", finetune, finetunePeers) : []),
+    ...(features ? wholeTables("Features", features, featuresPeers) : []),
     ...(kernels ? [kernelTable(kernels)] : []),
   ];
   return parts.join("\n\n");
+}
+
+/** What was measured as a whole, beside rivals and kernel by kernel. */
+function wholeTables(name: string, step: StepReport, peers?: readonly PeerReport[]): string[] {
+  return [stepTable(name, step), ...(peers ? [peerTable(name, peers)] : []), splitTable(name, step.split)];
 }
 
 function title(
@@ -62,10 +62,10 @@ function title(
   }, batch ${batch}, ${precision}${remat ? ", remat" : ""}`;
 }
 
-function stepTable(step: StepReport): string {
+function stepTable(name: string, step: StepReport): string {
   const { imagesPerSecond, millisecondsPerStep, gflops, share, parameters, operations, overF32 } = step;
   const beside = overF32 === undefined ? "" : `; ${rate(overF32)} times the rate in f32`;
-  return `Training step: ${rate(imagesPerSecond)} images/s, ${milliseconds(millisecondsPerStep)} (median of ${
+  return `${name}: ${rate(imagesPerSecond)} images/s, ${milliseconds(millisecondsPerStep)} (median of ${
     plural(step.steps, "step")
   }), ${memoryText(step)}
 ${count(parameters)} parameters, ${rate(operations / 1e9)} GFLOP a step: ${rate(gflops)} GFLOP/s, ${
@@ -73,7 +73,7 @@ ${count(parameters)} parameters, ${rate(operations / 1e9)} GFLOP a step: ${rate(
   } of the peak${beside}`;
 }
 
-function splitTable(split: SplitReport | null): string {
+function splitTable(name: string, split: SplitReport | null): string {
   if (split === null) return "This device gives no times of single kernels.";
   const { kernels, outside, spread, millisecondsPerStep, profiledMillisecondsPerStep } = split;
   const small = kernels.filter(({ share }) => share < 0.005);
@@ -81,7 +81,7 @@ function splitTable(split: SplitReport | null): string {
     ...kernels.filter(({ share }) => share >= 0.005),
     ...(small.length === 0 ? [] : [sumOf(`${plural(small.length, "other kind")}`, small)]),
   ].map((group) => [group.name, `${group.dispatches}`, fixed(group.milliseconds), percentage(group.share)]);
-  return `Time by kernel, of ${milliseconds(millisecondsPerStep)} a step (${
+  return `${name}, time by kernel, of ${milliseconds(millisecondsPerStep)} a step (${
     milliseconds(profiledMillisecondsPerStep)
   } with every kernel timed)\n${
     table(["", "dispatches", "ms", "share"], [
@@ -112,14 +112,14 @@ function sumOf(name: string, groups: readonly Group[]): Group {
   };
 }
 
-function peerTable(peers: readonly PeerReport[]): string {
+function peerTable(name: string, peers: readonly PeerReport[]): string {
   const rows = peers.map(({ peer, variant, imagesPerSecond, ratio, note }) => [
     `${peer} ${printable(variant)}`.trim(),
     imagesPerSecond === null ? "-" : rate(imagesPerSecond),
     ratio === null ? "-" : rate(ratio),
     printable(note),
   ]);
-  return `Rivals, the same step\n${table(["", "images/s", "ours over it", ""], rows)}`;
+  return `${name}, rivals\n${table(["", "images/s", "ours over it", ""], rows)}`;
 }
 
 function kernelTable(kernels: readonly KernelReport[]): string {

@@ -1,17 +1,14 @@
 /** What fine-tuning does in a step, and how it evaluates. */
 import { tf } from "../deps/tfjs.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
-import { drawErasures } from "../data/erasing.ts";
 import type { LabelledImages } from "../data/labelled.ts";
 import type { BrokenFile, ImageBatch } from "../data/loader.ts";
-import { drawMix, mixStream, softLabels } from "../data/mixing.ts";
-import { mixedPatches } from "../ops/mixed_patches.ts";
-import type { ImageShape } from "../ops/normalize_pixels.ts";
 import { Random, Stream } from "../util/random.ts";
 import type { EvaluationSummary, TrainState } from "./checkpoint.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
 import { evaluateClassifier } from "./evaluate.ts";
 import type { FinetuneEvent } from "./events.ts";
+import { finetuneBatch } from "./finetune_batch.ts";
 import type { FinetunedModel } from "./finetune_model.ts";
 import { classifierInfo, EvaluationRecord } from "./labelled_run.ts";
 import type { JobWork, RunParts } from "./training_job.ts";
@@ -86,21 +83,10 @@ export class FinetuneWork implements JobWork {
   /** Erased and mixed patches [N, L, p·q·C] and soft labels [N, classes]; `place` counts micro-batches from the run's start. */
   #prepare({ pixels, indices }: ImageBatch, place: number): { patches: tf.Tensor3D; labels: tf.Tensor2D } {
     const { config, model, images } = this.#parts;
-    const { data: { mean, std, augment }, mix, run: { seed } } = config;
-    const count = indices.length;
-    const size = model.imageSize;
-    const shape: ImageShape = [count, size[0], size[1], model.channels];
-    const erasures = augment.erasing === null
-      ? Array<null>(count).fill(null)
-      : drawErasures(count, size, augment.erasing, seed, place);
-    const drawn = drawMix(mix, size, mixStream(seed, place));
-    const own = indices.map((sample) => images.train.labels[sample]);
-    const classes = images.classes.length;
-    const shares = softLabels(own, classes, mix.labelSmoothing, drawn.share);
-    return {
-      patches: mixedPatches({ pixels, shape, mean, std, erasures, mix: drawn }, model.patchSize),
-      labels: tf.tensor2d(shares, [count, classes], "float32"),
-    };
+    const { data: { mean, std, augment: { erasing } }, mix, run: { seed } } = config;
+    const labels = indices.map((sample) => images.train.labels[sample]);
+    const bytes = { pixels, labels, classes: images.classes.length, place };
+    return finetuneBatch(bytes, { mean, std, erasing, mix, seed }, model);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { groupTimes } from "../../src/bench/groups.ts";
-import { TrainingStep } from "../../src/bench/model.ts";
+import { makeStep } from "../../src/bench/model.ts";
 import { arithmetic } from "../../src/bench/peaks.ts";
 import { dispatchTimes, periodFrom, timestampPeriod } from "../../src/bench/profile.ts";
 import { kernelUses } from "../../src/bench/shapes.ts";
@@ -84,7 +84,7 @@ testOnWebGpu(
     const halves = kernelTarget()?.half ? [{ precision: "f16" as const }] : [];
     for (const changes of [{}, ...halves, { remat: true }]) {
       const given = { ...config, ...changes };
-      const step = new TrainingStep(given);
+      const step = makeStep("pretrain", given);
       const { times } = await dispatchTimes(runtime, 1, () => step.run());
       assertEquals(times.length, countDispatches(() => step.run()));
       step.dispose();

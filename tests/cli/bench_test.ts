@@ -58,12 +58,41 @@ const config: ConfigReport = {
       spread: 0.012,
     },
   },
+  finetune: {
+    imagesPerSecond: 30.85,
+    millisecondsPerStep: 2074.4,
+    steps: 4,
+    peakBytes: 4 * 2 ** 30,
+    residentBytes: 2 ** 30,
+    parameters: 2_874_088,
+    operations: 138e9,
+    gflops: 66.52,
+    share: 0.3801,
+    split: null,
+  },
+  finetunePeers: [
+    { peer: "pytorch", variant: "2.13 cpu fp32", imagesPerSecond: 86.75, batch: 64, ratio: 0.3556, note: "" },
+    {
+      peer: "jax-js",
+      variant: "wasm",
+      imagesPerSecond: null,
+      batch: null,
+      ratio: null,
+      note: "its program only pre-trains",
+    },
+  ],
   features: {
     imagesPerSecond: 1050,
     millisecondsPerStep: 60.9,
     steps: 50,
     peakBytes: 1_500_000,
     residentBytes: 9e8,
+    parameters: 2_681_281,
+    operations: 4e9,
+    gflops: 65.7,
+    share: 0.375,
+    overF32: 1.5,
+    split: null,
   },
   kernels: [
     {
@@ -137,6 +166,7 @@ Deno.test("mae bench prints tables", async () => {
   const nothing: ConfigReport = {
     ...config,
     step: config.step && { ...config.step, split: null, overF32: undefined },
+    finetune: undefined,
     kernels: undefined,
   };
   const { step } = config;
@@ -196,6 +226,8 @@ Deno.test("half precision is compared with single precision of the same configur
   assertEquals(besideF32(half, [{ ...single, name: "b" }, single]).step?.overF32, 2);
   assertEquals(besideF32(half, [{ ...single, remat: false }]), half);
   assertEquals(besideF32({ ...single, step: faster }, [single]).step?.overF32, undefined);
+  assertEquals(besideF32(half, [single]).finetune?.overF32, 1);
+  assertEquals(besideF32({ ...half, step: undefined }, [single]).step, undefined);
 });
 
 Deno.test("mae bench --out writes the JSON when everything is measured, and else nothing", () =>
@@ -221,7 +253,8 @@ Deno.test("mae bench passes its arguments on", async () => {
   await bench(look, "kernels", "--config", "mini,tiny", "--seconds", "0.5", "--peers", "--no-tune");
   await bench(look, "features", "--config", "tiny", "--precision", "f16", "--remat");
   await bench(look, "--config", "tiny,mini", "--precision", "f32, f16,f32", "--batch", "7");
-  const [usual, kernels, features, both] = seen.map(({ configs, ...options }) => ({
+  await bench(look, "finetune", "--config", "tiny");
+  const [usual, kernels, features, both, finetune] = seen.map(({ configs, ...options }) => ({
     ...options,
     configs: configs.map(({ name, precision, remat }) => [name, precision, remat]),
   }));
@@ -234,18 +267,22 @@ Deno.test("mae bench passes its arguments on", async () => {
   assertEquals(seen[3].configs.map(({ batch }) => batch), [7, 7, 7, 7]);
   assertEquals(
     [usual.parts, usual.peers, usual.seconds, usual.tune, usual.configs.map(([name]) => name)],
-    [["steps", "kernels", "features"], false, 5, true, ["tiny", "mini", "vit_base", "vit_large"]],
+    [["steps", "finetune", "features", "kernels"], false, 5, true, ["tiny", "mini", "vit_base", "vit_large"]],
   );
   assertEquals(
     [kernels.parts, kernels.peers, kernels.seconds, kernels.tune, kernels.configs],
     [["kernels"], true, 0.5, false, [["mini", "f32", false], ["tiny", "f32", false]]],
   );
+  assertEquals(finetune.parts, ["finetune"]);
   assertEquals([features.parts, features.configs], [["features"], [["tiny", "f16", true]]]);
 });
 
 Deno.test("mae bench refuses wrong usage with exit code 2 and one sentence", async () => {
   const cases: [string[], RegExp][] = [
-    [["stesp"], /^mae: PART must be steps, kernels, features or all, not "stesp"; did you mean "steps"\?$/],
+    [
+      ["stesp"],
+      /^mae: PART must be steps, finetune, features, kernels or all, not "stesp"; did you mean "steps"\?$/,
+    ],
     [["steps", "kernels"], /^mae: Unexpected argument "kernels": mae bench takes only one PART; see/],
     [
       ["--config", "tiny,mnii"],
@@ -288,9 +325,9 @@ Deno.test("mae bench measures every part of a small model", () =>
       family === "lanes",
       machine.adapter.features.includes("shader-f16"),
     ]);
-    const [{ name, batch, step, features, kernels, peers }, ...more] = configurations;
+    const [{ name, batch, step, finetune, features, kernels, peers }, ...more] = configurations;
     assertEquals([name, batch, peers, more], ["small", 3, undefined, []]);
-    for (const part of [step, features]) {
+    for (const part of [step, finetune, features]) {
       assert(
         part && part.imagesPerSecond > 0 && part.steps >= 2 && part.peakBytes > 0 && part.residentBytes > 0,
         JSON.stringify(part),
@@ -298,13 +335,16 @@ Deno.test("mae bench measures every part of a small model", () =>
       const product = part.imagesPerSecond * part.millisecondsPerStep;
       assert(Math.abs(product / 3000 - 1) < 1e-9, `${product}`);
     }
-    assert(step && step.operations > 0 && step.share > 0 && step.parameters > 10_000);
-    const { split } = step;
-    if (split) {
+    for (const part of [step, finetune, features]) {
+      assert(part && part.operations > 0 && part.share > 0 && part.parameters > 5_000, JSON.stringify(part));
+      const { split } = part;
+      if (!split) continue;
       const parts = [...split.kernels, split.outside];
       const sum = parts.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
       assert(Math.abs(sum / split.millisecondsPerStep - 1) < 1e-9, `${sum} of ${split.millisecondsPerStep}`);
       assert(split.kernels.some(({ name }) => name === "product NT"));
+      const isBack = split.kernels.some(({ name }) => name === "product TN");
+      assertEquals(isBack, part !== features); // features go one way
     }
     assert(kernels && kernels.length > 40, `${kernels?.length} kernels`);
     for (const { name, count, milliseconds, amount, rate, share } of kernels) {
