@@ -36,6 +36,8 @@ export interface Command {
     readonly optional?: boolean;
     /** Whether there may be several. */
     readonly repeatable?: boolean;
+    /** How many there must be, where that is not one; the name then names them all. */
+    readonly count?: number;
   };
   /** More for its help, after the flags. */
   readonly details?: () => string;
@@ -159,13 +161,18 @@ function refuseMissingValues(given: ReadonlyMap<string, readonly string[]>, valu
 }
 
 function refuseArguments({ name, argument }: Command, given: readonly string[]): void {
+  const { count = 1 } = argument ?? {};
+  if (argument && count > 1 && given.length < count) {
+    throw new InputError(`mae ${name} needs ${argument.name}: ${argument.help}`);
+  }
   if (argument && !argument.optional && given.length === 0) {
     const article = /^[AEIOU]/.test(argument.name) ? "an" : "a";
     throw new InputError(`mae ${name} needs ${article} ${argument.name}: ${argument.help}`);
   }
-  const unexpected = argument?.repeatable ? undefined : given[argument ? 1 : 0];
+  const unexpected = argument?.repeatable ? undefined : given[argument ? count : 0];
   if (unexpected === undefined) return;
-  const takes = argument ? `only one ${argument.name}` : "flags only";
+  const one = count > 1 ? "only" : "only one";
+  const takes = argument ? `${one} ${argument.name}` : "flags only";
   throw new InputError(
     `Unexpected argument "${unexpected}": mae ${name} takes ${takes}; see mae ${name} --help`,
   );

@@ -1,7 +1,6 @@
 /** `mae convert` */
 
 import type { ConvertKind, WeightPrecision } from "../train/convert.ts";
-import { InputError } from "../util/errors.ts";
 import type { Arguments, Command } from "./command.ts";
 import { headsFlag, wordOf } from "./frozen.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
@@ -17,7 +16,7 @@ export const convert: Command = {
   argument: {
     name: "IN OUT",
     help: "a checkpoint of any kind, and the file or folder to write",
-    repeatable: true,
+    count: 2,
   },
   flags: [
     {
@@ -41,13 +40,7 @@ More in docs/checkpoints.md.`,
 };
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
-  const [input, output, ...others] = args.all;
-  if (output === undefined) {
-    throw new InputError("mae convert needs two arguments, IN and OUT: what to read, and what to write");
-  }
-  if (others.length > 0) {
-    throw new InputError(`Unexpected argument "${others[0]}": mae convert takes IN and OUT only`);
-  }
+  const [input, output] = args.all;
   const options = {
     to: wordOf(args, "to", kinds),
     precision: wordOf(args, "precision", precisions),

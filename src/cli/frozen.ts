@@ -1,7 +1,7 @@
 /** What the commands that use an encoder as it is have in common: their flags, and how they are read. */
 import type { Size } from "../config/types.ts";
 import type { FrozenOptions } from "../train/frozen.ts";
-import { InputError } from "../util/errors.ts";
+import { didYouMean, InputError } from "../util/errors.ts";
 import type { Arguments, Flag } from "./command.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
@@ -69,7 +69,8 @@ export function wordOf<const Word extends string>(
   const given = args.value(flag);
   const word = words.find((word) => word === given);
   if (given === undefined || word !== undefined) return word;
-  throw new InputError(`--${flag} must be ${words.join(" or ")}, not "${given}"`);
+  const list = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+  throw new InputError(`--${flag} must be ${list}, not "${given}"${didYouMean(given, words)}`);
 }
 
 /** `--image-size 224` or `--image-size 224x196`, which is height and width. */

@@ -55,6 +55,8 @@ export interface ModelFacts {
   readonly normEpsilon: number;
   /** Size of the images it was trained on, in pixels; null where nothing says. */
   readonly imageSize: Size | null;
+  /** What says so, in a few words; null where it is the square that its positions make, or unknown. */
+  readonly imageSizeFrom: string | null;
   /** Per-channel mean of its images' pixels in [0, 1], where something says. */
   readonly mean?: readonly number[];
   /** Per-channel standard deviation, likewise. */
@@ -123,6 +125,7 @@ export function factsOf(
     decoderHeadsFrom,
     normEpsilon: first("normEpsilon") ?? 1e-6,
     imageSize: first("imageSize") ?? (grid && [grid[0] * patchSize[0], grid[1] * patchSize[1]]),
+    imageSizeFrom: sayer("imageSize")?.origin ?? null,
     mean: ofChannels(first("mean")),
     std: ofChannels(first("std")),
     cropShare: first("cropShare"),

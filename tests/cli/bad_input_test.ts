@@ -122,6 +122,17 @@ const cases: readonly string[][] = [
   ["predict", "TMP/list.yaml", "--from", "TMP/nowhere"],
   ["predict", "TMP/empty_folder", "--from", "TMP/nowhere"],
   ["predict", "TMP", "--from", "TMP/nowhere", "--top", "all"],
+  // convert
+  ["convert"],
+  ["convert", "a.pth"],
+  ["convert", "a.pth", "b.safetensors", "c"],
+  ["convert", "a.pth", "b.safetensors", "--to", "torch"],
+  ["convert", "a.pth", "b.safetensors", "--precision", "f8"],
+  ["convert", "a.pth", "b.safetensors", "--heads", "none"],
+  ["convert", "a.pth", "b.pth"],
+  ["convert", "a.pth", "b.onnx", "--to", "timm"],
+  ["convert", "TMP/missing.pth", "b.safetensors"],
+  ["convert", "TMP/text.safetensors", "TMP/b.safetensors"],
   // inspect
   ["inspect"],
   ["inspect", "a", "b"],

@@ -2,9 +2,12 @@ import { main } from "../../src/cli/main.ts";
 import { parseSet } from "../../src/config/layers.ts";
 import { resolvePretrainConfig, toYaml } from "../../src/config/pretrain.ts";
 import { parseYaml } from "../../src/deps/std.ts";
+import type { StoredTensor } from "../../src/formats/dtypes.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { assertEquals, assertMatch, assertStringIncludes } from "../deps.ts";
+import { fixturePath } from "../support/fixtures.ts";
 import { assertSnapshot } from "../support/snapshot.ts";
+import { tinyVit, writeTensors } from "../support/tiny_vit.ts";
 import { RecordingTerminal } from "../support/terminal.ts";
 
 const shapes: readonly (readonly [string, readonly number[]])[] = [
@@ -53,7 +56,7 @@ async function writeCheckpoint(folder: string, step: number): Promise<void> {
 async function inspect(folder: string, path: string): Promise<string> {
   const terminal = new RecordingTerminal();
   assertEquals([await main(["inspect", path], terminal), terminal.errors], [0, []]);
-  return terminal.text.replaceAll(folder, "TMP");
+  return folder === "" ? terminal.text : terminal.text.replaceAll(folder, "TMP");
 }
 
 async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
@@ -136,4 +139,27 @@ Deno.test("mae inspect shows a classifier with its classes, its accuracy and its
     assertMatch(text, /^ {2}validation +top-1 50\.00 %, loss 1\.2500 on 50 images$/m);
     assertMatch(text, /^ {2}best +step 5: top-1 62\.50 %, /m);
     assertMatch(text, /^Configuration\n {2}from: null\n {2}model:\n {4}encoder: vit_tiny$/m);
+  }));
+
+Deno.test("mae inspect says whose model it is, whence it knows the heads, and what is no part of it", async () => {
+  const hub = await inspect("", fixturePath("hf_vitmae_a"));
+  assertMatch(hub, /^ {2}from +Hugging Face ViTMAEForPreTraining$/m);
+  assertMatch(hub, /^ {2}encoder +custom: 2 blocks, 48 wide, 3 heads \(config\.json\), MLP 192/m);
+  assertMatch(hub, /^ {2}layer norm +1e-6 is added to the variance$/m);
+  const training = await inspect("", fixturePath("mae_a_train10_checkpoint-9.pth"));
+  assertMatch(training, /^ {2}holds .* of F32, in a PyTorch file$/m);
+  assertMatch(training, /^ {2}from +Model with the official names, a training checkpoint$/m);
+  assertMatch(training, /^ {2}unused +optimizer \(180 tensors\)$/m);
+  assertMatch(training, /^ {2}model\.cls_token +F32 {2}\[1, 1, 48\]$/m);
+});
+
+Deno.test("mae inspect says why it takes a vision transformer for none of MAE's", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/vit.safetensors`;
+    const gamma: StoredTensor = { dtype: "F32", shape: [48], data: new Float32Array(48) };
+    await writeTensors(path, new Map([...await tinyVit(), ["blocks.0.ls1.gamma", gamma]]));
+    assertMatch(
+      await inspect(folder, path),
+      /^ {2}model +The model in "TMP.*" has layer scale \("blocks\.0\.ls1\.gamma"\)/m,
+    );
   }));
