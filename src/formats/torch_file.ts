@@ -58,6 +58,7 @@ export class TorchFile implements TensorSource {
     const offset = start + storage.byteOffset + storageOffset * itemSize(dtype);
     const bytes = await readStrided(this.#source, offset, itemSize(dtype), shape, strides);
     if (this.#contents.bigEndian) swapBytes(bytes, itemSize(dtype));
+    if (dtype === "BOOL") bytes.forEach((byte, i) => bytes[i] = byte === 0 ? 0 : 1);
     return tensorOf(dtype, shape, bytes);
   }
 

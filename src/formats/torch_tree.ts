@@ -1,7 +1,6 @@
 /** Walking through what a PyTorch file holds: it must be a tree of bounded size, and its tensors get names. */
 
-import type { Dtype } from "./dtypes.ts";
-import { itemSize } from "./dtypes.ts";
+import { type Dtype, itemSize } from "./dtypes.ts";
 import { quoted, type TorchErrors } from "./torch_errors.ts";
 import { TorchArray, TorchRecord, TorchTensor, type TorchValue } from "./torch_value.ts";
 

@@ -69,6 +69,9 @@ Deno.test("openTorch() reads the files that these tests take as their start", as
   );
   using old = await openTorchBytes(torchOld(pickle(viewed), [["0", 4, data]]));
   assertEquals((await old.read("tensor")).data, Float32Array.of(3, 4));
+  const truths = pickle(tensor(storage("0", 4, "BoolStorage"), [4]));
+  using odd = await openTorchBytes(joined(torchZip(truths, { 0: Uint8Array.of(0, 1, 2, 255) })));
+  assertEquals(await odd.read("tensor"), { dtype: "BOOL", shape: [4], data: Uint8Array.of(0, 1, 1, 1) });
   const long = pickle(op.dict(op.text("t"), op.text("x".repeat(5e6)), op.text("w"), tensor(FOUR, [4])));
   using longer = await openTorchBytes(torchOld(long, [["0", 4, data]])); // more than is read at first
   assertEquals((await longer.read("w")).data, Float32Array.of(1, 2, 3, 4));
