@@ -99,7 +99,9 @@ async function served(use: (origin: string) => Promise<void>): Promise<void> {
   const types: Record<string, string> = { ts: "application/typescript", json: "application/json" };
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (!/^\/(mod\.ts|(src|configs)\/[\w./]+)$/.test(pathname)) return new Response(null, { status: 404 });
+    if (!/^\/(mod\.ts|deno\.json|(src|configs)\/[\w./]+)$/.test(pathname)) {
+      return new Response(null, { status: 404 });
+    }
     const file = await Deno.readFile(new URL(`.${pathname}`, modUrl));
     const type = types[pathname.split(".").pop() ?? ""] ?? "text/plain";
     return new Response(file, { headers: { "content-type": type } });
