@@ -95,6 +95,7 @@ export type { Parameters, State } from "./src/nn/parameters.ts";
 export { type Classifier, createClassifier, type TrainOptions } from "./src/models/classifier.ts";
 export type { ClassifierConfig } from "./src/models/classifier_config.ts";
 export type { EncoderLoad } from "./src/models/encoder_state.ts";
+export type { Misfits } from "./src/nn/misfits.ts";
 export type { Labels } from "./src/models/labels.ts";
 export { LinearProbe, type LinearProbeConfig } from "./src/models/linear_probe.ts";
 export { resamplePositions } from "./src/nn/resample_positions.ts";
@@ -218,7 +219,11 @@ export {
 } from "./src/train/feature_encoder.ts";
 export { computeFeatures, type FeatureOptions, type Features } from "./src/train/features.ts";
 export type { FrozenEvent, LinprobeEvent, ProgressEvent } from "./src/train/events.ts";
-export { type EvaluationImagesOptions, listEvaluationImages } from "./src/train/evaluation_images.ts";
+export {
+  type EvaluationImages,
+  type EvaluationImagesOptions,
+  listEvaluationImages,
+} from "./src/train/evaluation_images.ts";
 export { type ClassRow, classTable } from "./src/report/class_table.ts";
 export { type ConfusionText, drawConfusion } from "./src/report/confusion.ts";
 
@@ -309,13 +314,26 @@ export {
 } from "./src/formats/torch_file.ts";
 
 // Models of any kind, and as other programs have them
+export type { Architecture, StackSizes } from "./src/nn/architecture.ts";
+export type { TrainState } from "./src/train/checkpoint.ts";
 export {
+  decoderOf,
+  encoderOf,
+  type KnownHeads,
   type ModelFacts,
   type ModelKind,
   type ModelSource,
   type ModelSourceOptions,
   openModelSource,
+  readState,
 } from "./src/train/model_source.ts";
+export {
+  type Conversion,
+  type ConvertKind,
+  convertModel,
+  type ConvertOptions,
+  type WeightPrecision,
+} from "./src/train/convert.ts";
 export { type OnnxFile, type OnnxOptions, type OnnxSource, writeOnnx } from "./src/train/onnx.ts";
 
 // Random numbers and errors
