@@ -22,6 +22,7 @@ const tiny: EncoderOfCheckpoint = {
   imageSize: [32, 32],
   mean: [0.5, 0.4, 0.3],
   std: [0.2, 0.3, 0.4],
+  normEpsilon: 1e-12,
 };
 
 function resolveTiny(...sets: string[]): FinetuneConfig {
@@ -184,6 +185,10 @@ Deno.test("resolveFinetuneConfig() refuses sizes that contradict the checkpoint"
     [
       "model.channels=1",
       "model.channels 1 (from --set) contradicts the checkpoint, whose encoder was trained with 3",
+    ],
+    [
+      "model.norm_epsilon=1e-6",
+      "model.norm_epsilon 0.000001 (from --set) contradicts the checkpoint, whose encoder was trained with 1e-12",
     ],
   ];
   for (const [set, message] of refusals) {

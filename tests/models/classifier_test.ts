@@ -265,3 +265,19 @@ Deno.test("impossible configurations are refused with one sentence", async () =>
   assertThrows(() => open({ encoder: { ...base.encoder, heads: 5 } }), RangeError, "multiple of its 5 heads");
   assertThrows(() => open({}, { precision: "f16" }), InputError, "shader-f16");
 });
+
+testOnBackends("every layer norm adds the configuration's epsilon", async ({ backend }) => {
+  const features = async (normEpsilon: number | undefined, body: "composed" | "kernel") => {
+    const model = open({ normEpsilon });
+    const made = withBody(body, () => model.features(images()));
+    const values = await readTensor(made);
+    made.dispose();
+    model.dispose();
+    return values;
+  };
+  const usual = await features(undefined, "composed");
+  assertEquals(await features(1e-6, "composed"), usual);
+  const own = await features(0.5, "composed");
+  if (backend === "webgpu") assertClose(await features(0.5, "kernel"), own, 2e-5, "kernels");
+  assert(own.some((value, i) => Math.abs(value - usual[i]) > 0.05));
+});

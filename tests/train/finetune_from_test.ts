@@ -1,9 +1,12 @@
 /** Fine-tuning that starts from an encoder, whole or in its last blocks. */
 import { readSafetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
-import { parseSet } from "../../src/config/layers.ts";
+import { finetuneYaml, resolveFinetuneConfig } from "../../src/config/finetune.ts";
+import { parseSet, parseYamlLayer } from "../../src/config/layers.ts";
 import { finetune, prepareFinetuning } from "../../src/train/finetune.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "../deps.ts";
+import { fixturePath } from "../support/fixtures.ts";
+import { inFolder } from "../support/folder.ts";
 import { tinyFinetuning, tune, withShapes, writeShapes } from "./finetune_support.ts";
 import { tinyConfig, train, tree, writeImages } from "./support.ts";
 
@@ -166,3 +169,14 @@ Deno.test(
     assertEquals((await tree(folder)).some((path) => path.startsWith("run")), false);
   }),
 );
+
+Deno.test("prepareFinetuning() goes on with the layer norms of a Hugging Face folder, and resumes with them", () =>
+  inFolder(async (folder) => {
+    const config = JSON.parse(await Deno.readTextFile(fixturePath("hf_vitmae_a/config.json")));
+    await Deno.copyFile(fixturePath("hf_vitmae_a/model.safetensors"), `${folder}/model.safetensors`);
+    await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify({ ...config, layer_norm_eps: 1e-12 }));
+    const { config: resolved } = await prepareFinetuning([`from=${folder}`, "data.train=x"].map(parseSet));
+    assertEquals([resolved.model.normEpsilon, resolved.model.encoder.heads], [1e-12, 3]);
+    const again = resolveFinetuneConfig([parseYamlLayer(finetuneYaml(resolved), "config.yaml")]);
+    assertEquals(again.model.normEpsilon, 1e-12);
+  }));
