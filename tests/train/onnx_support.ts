@@ -31,6 +31,7 @@ export function memorySource(
       decoderHeadsFrom: null,
       normEpsilon: 1e-6,
       imageSize: null,
+      imageSizeFrom: null,
       maskTokens: "decoder",
       ...facts,
     },
