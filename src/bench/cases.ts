@@ -152,7 +152,7 @@ function prepareProduct({ form, m, k, n, epilogue, halves }: ProductShape): Kern
     bias,
     residual,
     slope,
-    gelu: epilogue === "bias, gelu",
+    gelu: epilogue === "bias, gelu" ? "also" as const : undefined,
     columnSums: epilogue === "column sums",
     half,
   };

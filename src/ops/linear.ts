@@ -46,7 +46,8 @@ const composed: LinearBody = {
 
 const kernel: LinearBody = {
   forward(x, weight, bias, { activation, residual }) {
-    const { value, activated } = product("NT", x, weight, { bias, residual, gelu: activation === "gelu" });
+    const gelu = activation && "also";
+    const { value, activated } = product("NT", x, weight, { bias, residual, gelu });
     return [activated ?? value, value];
   },
   throughGelu(upstream, sum) {

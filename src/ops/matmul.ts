@@ -19,8 +19,8 @@ export interface ProductExtras {
   readonly residual?: tf.Tensor;
   /** [m, n]; the result is multiplied with the slope of GELU there. */
   readonly slope?: tf.Tensor;
-  /** Also gives GELU of the result. */
-  readonly gelu?: boolean;
+  /** Gives GELU of the result as well, or instead where no way back needs the result itself: a store less. */
+  readonly gelu?: "also" | "instead";
   /** For TN: also gives the column sums of the left matrix, [m]. */
   readonly columnSums?: boolean;
   /** What the product and the column sums are multiplied with before anything is added; 1 by default. */
@@ -36,9 +36,9 @@ export interface ProductExtras {
 
 /** The product, and what the extras asked for. */
 export interface ProductResult {
-  /** The product with what was added to it. */
+  /** The product with what was added to it, or GELU of it where that was asked for instead. */
   readonly value: tf.Tensor2D;
-  /** GELU of the value, where asked for. */
+  /** GELU of the value, where that was asked for as well. */
   readonly activated?: tf.Tensor2D;
   /** Column sums of the left matrix, where asked for. */
   readonly columnSums?: tf.Tensor1D;
@@ -115,7 +115,7 @@ function resultsOf({ m, n }: ProductSizes, { gelu, columnSums, half = false, int
   const shape = half ? { half: [m, n] } : [m, n];
   return {
     value: allocateOutput(shape),
-    activated: gelu ? allocateOutput(shape) : undefined,
+    activated: gelu === "also" ? allocateOutput(shape) : undefined,
     columnSums: columnSums ? allocateOutput([m]) : undefined,
     half,
   };
@@ -171,7 +171,7 @@ function launchesOf(
   [a, b]: readonly [tf.Tensor, tf.Tensor],
   sizes: ProductSizes,
   { m, n, k: ranges }: ProductBlock,
-  { bias, residual, slope, into }: ProductExtras,
+  { bias, residual, slope, into, gelu }: ProductExtras,
   { value, activated, columnSums, partial }: Results & { readonly partial: tf.Tensor | null },
 ): ProductLaunch[] {
   if (partial && columnSums) {
@@ -198,6 +198,7 @@ function launchesOf(
       slope: slope && last ? rowsOf(slope, sizes.n, m) : undefined,
       value: ofC(partial && !last ? partial : value),
       activated: activated && last ? ofC(activated) : undefined,
+      activate: gelu === "instead" && last,
       columnSums,
       accumulate: into !== undefined || !first && !(partial && last),
     };

@@ -145,8 +145,8 @@ function store({ lanes, rows, bias, residual, slope, gelu, half, accumulate }: S
     return `    if (row0 + ${r}u < sizes.m) {
       let at = (row0 + ${r}u) * sizes.c_stride + column;
       let value = ${slope ? `(${sum}) * gelu_slope4(slope(at))` : sum};
-      c[at] = ${asStored("value", half)};
-      ${gelu ? `activated[at] = ${asStored("gelu4(value)", half)};` : ""}
+      c[at] = ${asStored(gelu === "instead" ? "gelu4(value)" : "value", half)};
+      ${gelu === "also" ? `activated[at] = ${asStored("gelu4(value)", half)};` : ""}
     }`;
   });
   return `  if (column0 + ${g * lanes}u + lane < sizes.n / 4u) {

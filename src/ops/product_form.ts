@@ -18,8 +18,8 @@ export interface ProductVariant {
   readonly residual?: Storage;
   /** Multiplies with the slope of GELU at a matrix that lies like C; how it is stored. */
   readonly slope?: Storage;
-  /** Also writes GELU(C), after C. */
-  readonly gelu: boolean;
+  /** Writes GELU(C): also, after C, or in its place. */
+  readonly gelu: "also" | "instead" | null;
   /** Writes C (and GELU(C)) in half precision. */
   readonly half: boolean;
   /** Adds to what C holds (single precision only). */
@@ -37,7 +37,7 @@ export function variantName(variant: ProductVariant): string {
     bias && `bias_${bias}`,
     residual && `residual_${residual}`,
     slope && `slope_${slope}`,
-    gelu && "gelu",
+    gelu === "also" ? "gelu" : gelu && "gelu_instead",
     half && "half",
     accumulate && "accumulate",
     columnSums && "sums",

@@ -33,6 +33,8 @@ export interface ProductLaunch {
   readonly value: Operand;
   /** Where GELU of it goes. */
   readonly activated?: Operand;
+  /** Whether GELU of it is written in its place. */
+  readonly activate?: boolean;
   /** Where the column sums of the left matrix go; whole. */
   readonly columnSums?: tf.Tensor;
   /** Whether value and sums are added to what is there. */
@@ -79,7 +81,7 @@ function variantOf(run: ProductLaunch): ProductVariant {
     bias: bias && storageOf(bias),
     residual: residual && storageOf(residual),
     slope: slope && storageOf(slope),
-    gelu: activated !== undefined,
+    gelu: activated ? "also" : run.activate ? "instead" : null,
     half: isHalf(value.tensor),
     accumulate,
     columnSums: columnSums !== undefined,

@@ -15,7 +15,7 @@ ${
     bindings(
       ...read.map(([name, storage]) => declareQuads(name, storage)),
       declareResult("c", half),
-      ...(gelu ? [declareResult("activated", half)] : []),
+      ...(gelu === "also" ? [declareResult("activated", half)] : []),
       ...(columnSums ? [declareResult("sums")] : []),
       "var<uniform> sizes: Sizes;",
     )
@@ -43,7 +43,7 @@ fn store(row: u32, column4: u32, sum: vec4f) {
   let column = sizes.c_column + column4;
   let at = ${pieces ? "(piece * sizes.m + row)" : "row"} * sizes.c_stride + column;
   let value = ${slope ? `(${terms}) * gelu_slope4(slope(at))` : terms};
-  c[at] = ${asStored("value", half)};
-  ${gelu ? `activated[at] = ${asStored("gelu4(value)", half)};` : ""}
+  c[at] = ${asStored(gelu === "instead" ? "gelu4(value)" : "value", half)};
+  ${gelu === "also" ? `activated[at] = ${asStored("gelu4(value)", half)};` : ""}
 }`;
 }

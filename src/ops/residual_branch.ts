@@ -11,7 +11,14 @@ import { layerNorm, layerNormBodies } from "./layer_norm.ts";
 import { layerNormKernel, layerNormKernelGradients } from "./layer_norm_kernel.ts";
 import { linear, linearBodies } from "./linear.ts";
 import { product, productKernelFits } from "./matmul.ts";
-import { asMatrix, type Bodies, chooseBody, differentiable, usesKernel } from "./operation.ts";
+import {
+  asMatrix,
+  type Bodies,
+  chooseBody,
+  differentiable,
+  recordsGradients,
+  usesKernel,
+} from "./operation.ts";
 import { addScaled, scaleImages } from "./scaled_residual.ts";
 
 /** Weight and bias of a linear layer ([out, in] and [out]), or gain and bias of a layer norm ([D] each). */
@@ -188,10 +195,17 @@ function mlpKernelBranch(...[x, { norm, fc1, fc2 }, options]: Parameters<MlpBran
   const scale = options.halfScale ?? 1;
   const imageScale = options.scale ? [options.scale] : [];
   const inputs = [x, norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias];
+  if (!recordsGradients()) {
+    return tf.tidy(() => {
+      const [normed] = layerNormKernel(asMatrix(x), norm.weight, norm.bias, options.epsilon, { half });
+      const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: "instead", half }).value;
+      return residualSum(hidden, fc2, x, options);
+    });
+  }
   return differentiable(inputs, () => {
     const rows = asMatrix(x);
     const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, options.epsilon, { half });
-    const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: true, half });
+    const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: "also", half });
     const activated = hidden.activated as tf.Tensor2D;
     return {
       value: residualSum(activated, fc2, x, options),

@@ -182,6 +182,26 @@ testOnBackends("an image whose scale is 0 passes a half of a block unchanged, bo
   }
 });
 
+testOnTargets("mlpResidual() gives the same bits whether there is a way back or not", async (record) => {
+  const [width, hidden] = [12, 20];
+  const affine = (rows: number, columns: number, seed: number): Affine => ({
+    weight: randomTensor(columns === 0 ? [rows] : [rows, columns], seed),
+    bias: randomTensor([rows], seed + 1),
+  });
+  const parameters = {
+    norm: affine(width, 0, 1),
+    fc1: affine(hidden, width, 3),
+    fc2: affine(width, hidden, 5),
+  };
+  const branch = (x: tf.Tensor) => mlpResidual(x, parameters);
+  const x = randomTensor([2, 5, width], 7);
+  const before = tf.memory().numTensors;
+  const alone = record(() => branch(x));
+  assertEquals(tf.memory().numTensors, before + 1, "intermediates are freed");
+  const { value } = await record(() => valueAndGradients(branch, [x], randomTensor([2, 5, width], 8)));
+  assertEquals(await readTensor(alone), value);
+});
+
 testOnBackends("withoutGradient() gives the same value and keeps nothing for a way back", async () => {
   const [weight, bias, last] = [randomTensor([5, 5], 1), tf.zeros([5]), randomTensor([4, 5], 3)];
   const [x, upstream] = [randomTensor([3, 5], 2), randomTensor([3, 4], 4)];

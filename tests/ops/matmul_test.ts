@@ -65,12 +65,13 @@ testOnTargets("product(): bias, residual, slope and GELU are added where they be
     const what = `${form} with ${Object.keys(extras).join(", ")}`;
     const { value, activated } = record(() => product(form, a, b, extras));
     assertRelative(await readTensor(value), await readTensor(expected), 3e-6, what);
-    assertEquals(activated !== undefined, extras.gelu === true);
+    assertEquals(activated !== undefined, extras.gelu === "also");
     if (!activated) return;
     const gelu = await readTensor(geluComposed(expected));
     assertRelative(await readTensor(activated), gelu, 3e-6, `${what}: activated`);
   };
-  await expect("NT", { bias, gelu: true }, (plain) => tf.add(plain, bias));
+  await expect("NT", { bias, gelu: "also" }, (plain) => tf.add(plain, bias));
+  await expect("NT", { bias, gelu: "instead" }, (plain) => geluComposed(tf.add(plain, bias)));
   await expect("NT", { bias, residual }, (plain) => tf.add(tf.add(plain, bias), residual));
   await expect("NN", { slope }, (plain) => tf.mul(plain, geluSlopeComposed(slope)));
   const all = { bias, residual, slope };
@@ -100,7 +101,7 @@ testOnTargets(
 testOnWebGpu("product(): refuses to add into a tensor with GELU or in half precision", () => {
   const [a, b] = operandsOf("NN", [4, 4, 4]);
   const into = { value: randomTensor([4, 4], 3) };
-  assertThrows(() => product("NN", a, b, { into, gelu: true }), Error, "without GELU");
+  assertThrows(() => product("NN", a, b, { into, gelu: "also" }), Error, "without GELU");
   assertThrows(() => product("NN", a, b, { into, half: true }), Error, "in single precision");
   return Promise.resolve();
 });
@@ -136,7 +137,7 @@ testOnTargets("product(): operands and results in half precision", async (record
     toHalf,
   );
   const [a, b, residual, slope] = halves;
-  const extras: ProductExtras = { bias, residual, slope, gelu: true, half: true };
+  const extras: ProductExtras = { bias, residual, slope, gelu: "also", half: true };
   const { value, activated } = record(() => product("NT", a, b, extras));
   const singles = await Promise.all(halves.map(singleOf));
   const plain = tf.tensor2d(await plainProduct("NT", singles[0], singles[1]), [m, n]);

@@ -75,7 +75,7 @@ const around = (rows: number): ProductExtras => ({
   bias: randomTensor([n], 3),
   residual: randomTensor([rows, n], 4),
   slope: randomTensor([rows, n], 5),
-  gelu: true,
+  gelu: "also" as const,
   scale: 0.5,
 });
 
@@ -89,6 +89,7 @@ testOnTargets("product(): in blocks equals in one piece", async (record) => {
     { form: "NT", shape: [7, n, n], reordered: false, extras: around(7) },
     { form: "NN", shape: [m, 12, n], reordered: false },
     { form: "NN", shape: [m, 100, n], reordered: true, extras: around(m) },
+    { form: "NN", shape: [m, 100, n], reordered: true, extras: { ...around(m), gelu: "instead" } },
     { form: "TN", shape: [m, 7, n], reordered: false, extras: { columnSums: true } },
     { form: "TN", shape: [m, 100, n], reordered: true, extras: { columnSums: true } },
   ];
@@ -121,7 +122,11 @@ testOnTargets(
   async (record) => {
     if (!halfAvailable()) return;
     const [a, b] = [toHalf(randomTensor([m, 200], 1)), toHalf(randomTensor([200, n], 2))];
-    const extras = { residual: toHalf(randomTensor([m, n], 4)), bias: randomTensor([n], 3), gelu: true };
+    const extras = {
+      residual: toHalf(randomTensor([m, n], 4)),
+      bias: randomTensor([n], 3),
+      gelu: "also" as const,
+    };
     const run = (bindingBytes: number, half: boolean) =>
       record(() => withTarget({ bindingBytes }, () => product("NN", a, b, { ...extras, half })));
     const exact = await valuesOf(run(2 ** 20, false));
