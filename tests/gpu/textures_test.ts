@@ -6,6 +6,7 @@ import { coverThreads, launch } from "../../src/gpu/kernel.ts";
 import { forgetCopies } from "../../src/gpu/textures.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 import { testOnWebGpu } from "../support/backends.ts";
+import { countTextureCopies } from "../support/dispatches.ts";
 
 const size = 4096;
 const [groups] = coverThreads(size / 4, 64);
@@ -42,37 +43,20 @@ fn main(@builtin(global_invocation_id) id: vec3u) { values[id.x] *= 2.0; }`,
   }, { inputs: [], inPlace: [tensor], workgroups: [groups] });
 }
 
-/** Copies into textures that `work` records. */
-function countCopies(work: () => void): number {
-  const { prototype } = GPUCommandEncoder;
-  const { copyBufferToTexture } = prototype;
-  let count = 0;
-  prototype.copyBufferToTexture = function (...args) {
-    count++;
-    return copyBufferToTexture.apply(this, args);
-  };
-  try {
-    work();
-  } finally {
-    prototype.copyBufferToTexture = copyBufferToTexture;
-  }
-  return count;
-}
-
 const first = async (tensor: tf.Tensor) => (await readTensor(tensor))[0];
 
 testOnWebGpu("an operand that a texture still holds is not copied again", async () => {
   const [a, b, c] = [1, 10, 100].map((value) => tf.fill([size], value));
   let sums: tf.Tensor[] = [];
-  assertEquals(countCopies(() => sums = [add(a, b)]), 2);
-  assertEquals(countCopies(() => sums.push(add(b, a))), 0, "whatever the place among the bindings");
-  assertEquals(countCopies(() => sums.push(add(a, a))), 0, "twice in one launch");
+  assertEquals(countTextureCopies(() => sums = [add(a, b)]), 2);
+  assertEquals(countTextureCopies(() => sums.push(add(b, a))), 0, "whatever the place among the bindings");
+  assertEquals(countTextureCopies(() => sums.push(add(a, a))), 0, "twice in one launch");
   assertEquals(
-    countCopies(() => sums.push(add(c, a))),
+    countTextureCopies(() => sums.push(add(c, a))),
     1,
     "c takes the place of what this launch does not need",
   );
-  assertEquals(countCopies(() => sums.push(add(a, c))), 0);
+  assertEquals(countTextureCopies(() => sums.push(add(a, c))), 0);
   assertEquals(await Promise.all(sums.map(first)), [11, 11, 2, 101, 101]);
 });
 
@@ -82,7 +66,7 @@ testOnWebGpu("forgetCopies() makes the next launch copy everything", (runtime) =
   if (!device) throw new Error("A runtime on WebGPU has a device");
   tf.dispose(add(a, b));
   forgetCopies(device);
-  assertEquals(countCopies(() => tf.dispose(add(a, b))), 2);
+  assertEquals(countTextureCopies(() => tf.dispose(add(a, b))), 2);
   return Promise.resolve();
 });
 
@@ -90,9 +74,9 @@ testOnWebGpu("what is changed in place is copied again", async () => {
   const [a, b] = [tf.fill([size], 1), tf.fill([size], 10)];
   const sums = [add(a, b)];
   double(a);
-  assertEquals(countCopies(() => sums.push(add(a, b))), 1);
+  assertEquals(countTextureCopies(() => sums.push(add(a, b))), 1);
   copyValues([{ from: b, to: a, count: 64 }]);
-  assertEquals(countCopies(() => sums.push(add(a, b))), 1);
+  assertEquals(countTextureCopies(() => sums.push(add(a, b))), 1);
   assertEquals(await Promise.all(sums.map(first)), [11, 12, 20]);
 });
 

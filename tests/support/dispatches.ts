@@ -2,17 +2,29 @@
 
 /** Runs `work` and returns how many kernels it has recorded, ours and tfjs's. */
 export function countDispatches(work: () => void): number {
-  const { prototype } = GPUComputePassEncoder;
-  const { dispatchWorkgroups } = prototype;
+  return countCalls(GPUComputePassEncoder.prototype, "dispatchWorkgroups", work);
+}
+
+/** Runs `work` and returns how many copies into textures it has recorded. */
+export function countTextureCopies(work: () => void): number {
+  return countCalls(GPUCommandEncoder.prototype, "copyBufferToTexture", work);
+}
+
+function countCalls<Name extends string>(
+  prototype: Record<Name, (...args: never[]) => unknown>,
+  name: Name,
+  work: () => void,
+): number {
+  const method = prototype[name];
   let count = 0;
-  prototype.dispatchWorkgroups = function (...sizes) {
+  prototype[name] = function (...args) {
     count++;
-    return dispatchWorkgroups.apply(this, sizes);
+    return method.apply(this, args);
   };
   try {
     work();
   } finally {
-    prototype.dispatchWorkgroups = dispatchWorkgroups;
+    prototype[name] = method;
   }
   return count;
 }
