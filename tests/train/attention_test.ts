@@ -5,18 +5,7 @@ import { type AttentionOptions, inspectAttention } from "../../src/train/attenti
 import type { FrozenEvent } from "../../src/train/events.ts";
 import { InputError, RunError } from "../../src/util/errors.ts";
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes } from "../deps.ts";
-import { inFolder } from "../support/folder.ts";
-import { writeClasses, writeTinyCheckpoint } from "./labelled_support.ts";
-
-/** Runs a test with a checkpoint of one block and two heads, and six pictures. */
-function withData(test: (folder: string) => Promise<void>): () => Promise<void> {
-  return () =>
-    inFolder(async (folder) => {
-      await writeClasses(`${folder}/images`, 2);
-      await writeTinyCheckpoint(`${folder}/checkpoint`);
-      await test(folder);
-    });
-}
+import { withData } from "./labelled_support.ts";
 
 async function inspect(folder: string, options: Partial<AttentionOptions> = {}, images = "images") {
   return await inspectAttention({ from: `${folder}/checkpoint` }, await listImages(`${folder}/${images}`), {

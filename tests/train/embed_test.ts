@@ -4,19 +4,8 @@ import { classFolders, embed, type EmbedOptions } from "../../src/train/embed.ts
 import type { FrozenEvent } from "../../src/train/events.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertRejects } from "../deps.ts";
-import { inFolder } from "../support/folder.ts";
 import { readParquet } from "../support/parquet.ts";
-import { writeClasses, writeTinyCheckpoint } from "./labelled_support.ts";
-
-/** Runs a test with a checkpoint and pictures of three classes, two each. */
-function withData(test: (folder: string) => Promise<void>): () => Promise<void> {
-  return () =>
-    inFolder(async (folder) => {
-      await writeClasses(`${folder}/images`, 2);
-      await writeTinyCheckpoint(`${folder}/checkpoint`);
-      await test(folder);
-    });
-}
+import { withData } from "./labelled_support.ts";
 
 function write(folder: string, out: string, options: Partial<EmbedOptions> = {}) {
   return embed({ from: `${folder}/checkpoint` }, {

@@ -4,6 +4,7 @@ import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { createMae, type MaeConfig } from "../../src/models/mae.ts";
 import { Random } from "../../src/util/random.ts";
+import { inFolder } from "../support/folder.ts";
 
 /** The mean brightness of each class. */
 const brightness = { dark: 40, gray: 120, light: 210 };
@@ -61,4 +62,14 @@ export async function writeTinyCheckpoint(folder: string): Promise<void> {
   };
   await Deno.writeTextFile(`${folder}/state.json`, JSON.stringify(state));
   mae.dispose();
+}
+
+/** A test with a tiny checkpoint, `checkpoint`, and two pictures of each of three classes, `images`, in a folder of its own. */
+export function withData(test: (folder: string) => Promise<void>): () => Promise<void> {
+  return () =>
+    inFolder(async (folder) => {
+      await writeClasses(`${folder}/images`, 2);
+      await writeTinyCheckpoint(`${folder}/checkpoint`);
+      await test(folder);
+    });
 }
