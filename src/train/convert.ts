@@ -7,7 +7,7 @@ import { huggingFaceNaming } from "../nn/checkpoint_names/huggingface.ts";
 import type { Naming } from "../nn/checkpoint_names/naming.ts";
 import { officialNaming } from "../nn/checkpoint_names/official.ts";
 import { renamedEntries } from "../nn/checkpoint_names/renamed_source.ts";
-import { InputError, messageOf, RunError } from "../util/errors.ts";
+import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
 import { directoryOf, isMissing, joinPath, pathExists, syncFolder, writeFileAtomic } from "../util/files.ts";
 import { type ConfigFiles, huggingFaceConfigs, timmConfigs } from "./convert_configs.ts";
 import {
@@ -88,10 +88,13 @@ export async function convertModel(
 export function kindOfOutput(output: string): ConvertKind {
   if (/\.onnx$/i.test(output)) return "onnx";
   if (/\.safetensors$/i.test(output)) return "mae";
-  if (!/\.(pth?|bin|ckpt|npz|h5|pb|tflite|json)$/i.test(output)) return "huggingface";
+  // Folders have endings such as .v2; one of letters alone is a file's, perhaps misspelt.
+  const [ending] = /\.(?:[a-z]{2,12}|h5)$/i.exec(output) ?? [];
+  if (ending === undefined) return "huggingface";
   throw new InputError(
     `"${output}" would be of a format that is not written: give NAME.safetensors, which PyTorch reads with ` +
-      "safetensors.torch.load_file, NAME.onnx, or a folder for Hugging Face",
+      "safetensors.torch.load_file, NAME.onnx, or a folder for Hugging Face (--to huggingface, where its name ends so)" +
+      didYouMean(ending.toLowerCase(), [".safetensors", ".onnx"]),
   );
 }
 

@@ -206,6 +206,7 @@ Deno.test("convertModel() never replaces anything unasked, and nothing of others
       await refusal("weights.pth"),
       /would be of a format that is not written: give NAME\.safetensors/,
     );
+    assertMatch(await refusal("b.onx"), /format that is not written: give NAME.*; did you mean "\.onnx"\?$/);
     assertMatch(await refusal("a.onnx", { to: "mae" }), /^--to mae writes a file NAME\.safetensors, not/);
     assertMatch(
       await refusal("a.safetensors", { to: "huggingface" }),
