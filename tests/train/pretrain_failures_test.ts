@@ -233,7 +233,7 @@ Deno.test(
     await assertRejects(
       () => train(wider, { resume: true }),
       InputError,
-      "patch_embed.proj.weight is [8, 3, 4, 4]",
+      "patch_embed.proj.weight [8, 3, 4, 4] instead of [16, 3, 4, 4]",
     );
     assertEquals(runtime.memory(), before);
   }),
