@@ -10,6 +10,7 @@ import {
   configurationHelp,
   givenLayers,
   jobLayers,
+  labelledFlags,
   partialFlag,
   runFlags,
   runJob,
@@ -24,18 +25,7 @@ const flags: readonly Flag[] = [
     key: "from",
     help: "encoder to start from, of any kind (docs/checkpoints.md); from scratch by default",
   },
-  {
-    name: "data",
-    value: "DIR",
-    key: "data.train",
-    help: "labelled images: train/ and val/ (or test/) with a folder per class in each",
-  },
-  {
-    name: "split",
-    value: "SHARE",
-    key: "data.split",
-    help: "share of each class's images to validate with, where there is no folder for it: 0.1",
-  },
+  ...labelledFlags,
   {
     name: "train-blocks",
     value: "K",

@@ -11,6 +11,7 @@ import {
   configurationHelp,
   givenLayers,
   jobLayers,
+  labelledFlags,
   partialFlag,
   runFlags,
   runJob,
@@ -29,18 +30,7 @@ const flags: readonly Flag[] = [
     name: "random-encoder",
     help: "probe an encoder of the sizes of --from with random weights, for comparison",
   },
-  {
-    name: "data",
-    value: "DIR",
-    key: "data.train",
-    help: "labelled images: train/ and val/ (or test/) with a folder per class in each",
-  },
-  {
-    name: "split",
-    value: "SHARE",
-    key: "data.split",
-    help: "share of each class's images to validate with, where there is no folder for it: 0.1",
-  },
+  ...labelledFlags,
   partialFlag,
   ...runFlags,
 ];

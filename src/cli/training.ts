@@ -31,6 +31,22 @@ export const runFlags: readonly Flag[] = [
   { name: "quiet", help: "print only warnings and where the results are" },
 ];
 
+/** Flags of jobs that train on labelled images: where they are, and what to validate with. */
+export const labelledFlags: readonly Flag[] = [
+  {
+    name: "data",
+    value: "DIR",
+    key: "data.train",
+    help: "labelled images: train/ and val/ (or test/) with a folder per class in each",
+  },
+  {
+    name: "split",
+    value: "SHARE",
+    key: "data.split",
+    help: "share of each class's images to validate with, where there is no folder for it: 0.1",
+  },
+];
+
 /** The flag of commands that start from a checkpoint. */
 export const partialFlag: Flag = {
   name: "partial",

@@ -88,8 +88,43 @@ async function addressOf(folder: string): Promise<string> {
 }
 
 type Params = Readonly<Record<string, unknown>>;
-// deno-lint-ignore no-explicit-any -- the protocol's answers are JSON of many shapes, and tests look at a few of them
-type Answer = any;
+
+/** What is looked at in the answers to requests; which of it is there depends on the request. */
+interface Answer {
+  readonly targetId?: string;
+  readonly sessionId?: string;
+  readonly errorText?: string;
+  readonly result?: { readonly value?: unknown };
+  readonly exceptionDetails?: unknown;
+  readonly data?: string;
+}
+
+/** What is looked at in events; which of it is there depends on the event. */
+interface EventParams {
+  readonly exceptionDetails?: unknown;
+  readonly entry?: { readonly text: string };
+  readonly message?: string;
+  readonly args?: unknown;
+  readonly type?: string;
+  readonly request?: { readonly url: string };
+}
+
+/** What comes from the browser: an answer or an event. */
+interface Message {
+  readonly id?: number;
+  readonly method?: string;
+  readonly params?: EventParams;
+  readonly result?: Answer;
+  readonly error?: { readonly message: string };
+}
+
+type Listener = (method: string, params: EventParams) => void;
+
+/** The part of an answer that its request always brings. */
+function present<Value>(value: Value | undefined): Value {
+  assert(value !== undefined, "The browser left out what it was asked for");
+  return value;
+}
 
 /** The protocol: numbered requests with answers, and events. */
 class Connection {
@@ -98,7 +133,7 @@ class Connection {
     number,
     { resolve: (answer: Answer) => void; reject: (error: Error) => void }
   >();
-  readonly #listeners = new Set<(method: string, params: Answer) => void>();
+  readonly #listeners = new Set<Listener>();
   #last = 0;
 
   private constructor(socket: WebSocket) {
@@ -118,7 +153,7 @@ class Connection {
     return new Connection(socket);
   }
 
-  #receive({ id, method, params, result, error }: Answer): void {
+  #receive({ id = 0, method, params = {}, result = {}, error }: Message): void {
     if (method !== undefined) return this.#listeners.forEach((listener) => listener(method, params));
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
@@ -132,7 +167,7 @@ class Connection {
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
   }
 
-  listen(listener: (method: string, params: Answer) => void): () => void {
+  listen(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -168,7 +203,7 @@ export class BrowserPage {
   static async open(connection: Connection): Promise<BrowserPage> {
     const { targetId } = await connection.send("Target.createTarget", { url: "about:blank" });
     const { sessionId } = await connection.send("Target.attachToTarget", { targetId, flatten: true });
-    const page = new BrowserPage(connection, sessionId);
+    const page = new BrowserPage(connection, present(sessionId));
     connection.listen((method, params) => page.#note(method, params));
     for (const domain of ["Page", "Runtime", "Log", "Network"]) await page.#send(`${domain}.enable`);
     return page;
@@ -178,13 +213,13 @@ export class BrowserPage {
     return this.connection.send(method, params, this.session);
   }
 
-  #note(method: string, params: Answer): void {
+  #note(method: string, params: EventParams): void {
     if (method === "Runtime.exceptionThrown") this.problems.push(JSON.stringify(params.exceptionDetails));
-    if (method === "Log.entryAdded") this.problems.push(params.entry.text);
+    if (method === "Log.entryAdded") this.problems.push(present(params.entry).text);
     if (method === "Page.javascriptDialogOpening") this.problems.push(`dialog ${params.message}`);
     if (method === "Runtime.consoleAPICalled") this.problems.push(JSON.stringify(params.args));
     if (method === "Network.requestWillBeSent" && params.type !== "Document") {
-      const { url } = params.request;
+      const { url } = present(params.request);
       if (!url.startsWith("data:")) this.requests.push(url);
     }
   }
@@ -223,7 +258,7 @@ export class BrowserPage {
       returnByValue: true,
     });
     if (exceptionDetails) throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`);
-    return result.value;
+    return present(result).value as Value; // the caller knows what its expression is
   }
 
   /** What is seen, as the bytes of a PNG file; `whole` for all of the page, however far it reaches. */
@@ -232,7 +267,7 @@ export class BrowserPage {
       format: "png",
       captureBeyondViewport: whole,
     });
-    return Uint8Array.fromBase64(data);
+    return Uint8Array.fromBase64(present(data));
   }
 
   /** What is seen, as pixels. */
