@@ -1,15 +1,9 @@
 /** The sentences in which a PyTorch file is refused. Everything taken from the file is made printable and short. */
 
 import { InputError } from "../util/errors.ts";
+import { quoted } from "../util/quoted.ts";
 
-/** A text from the file, quoted, printable and short enough for an error. */
-export function quoted(text: string): string {
-  const short = text.length > 80 ? `${text.slice(0, 77)}...` : text;
-  // JSON leaves most of Unicode's invisible characters and its marks of direction as they are.
-  return JSON.stringify(short).replace(/[^\P{C} ]/gu, (character) => {
-    return `\\u{${character.codePointAt(0)?.toString(16)}}`;
-  });
-}
+export { quoted };
 
 /** Makes the errors of one file. */
 export class TorchErrors {

@@ -4,6 +4,7 @@
  */
 
 import { jpeg, png, webp } from "./image_targets.ts";
+import { tar } from "./shard_targets.ts";
 import type { Target } from "./target.ts";
 import { model, pickle, safetensors, safetensorsHeader, torchOld, torchZip } from "./tensor_targets.ts";
 import { metadata, modelConfig, state, tensorIndex, tunerCache, yaml } from "./text_targets.ts";
@@ -25,4 +26,5 @@ export const TARGETS: readonly Target[] = [
   png,
   jpeg,
   webp,
+  tar,
 ];

@@ -1,0 +1,57 @@
+/** Shards of images. */
+
+import { memoryBytes } from "../../src/formats/byte_source.ts";
+import { TarReader } from "../../src/formats/tar.ts";
+import { TAR_BLOCK } from "../../src/formats/tar_header.ts";
+import { fixtures, type Target, texts } from "./target.ts";
+
+const CHECKSUM = 148, CHECKSUM_END = 156;
+
+/** Makes the checksum of every block right that could be a header, so that damage behind it is reached. */
+function repairTar(bytes: Uint8Array): void {
+  for (let at = 0; at + TAR_BLOCK <= bytes.length; at += TAR_BLOCK) {
+    const block = bytes.subarray(at, at + TAR_BLOCK);
+    if (block[0] === 0 || block[257] !== 0x75) continue;
+    block.fill(0x20, CHECKSUM, CHECKSUM_END);
+    const sum = block.reduce((total, byte) => total + byte, 0);
+    block.set(new TextEncoder().encode(`${sum.toString(8).padStart(6, "0")}\0 `), CHECKSUM);
+  }
+}
+
+async function readWhole(bytes: Uint8Array): Promise<void> {
+  const reader = new TarReader(memoryBytes(bytes), "x.tar", { windowBytes: 2048 });
+  for (let entry = await reader.next(); entry; entry = await reader.next()) await reader.read(entry);
+}
+
+/** Tar archives. */
+export const tar: Target = {
+  name: "tar",
+  recipe: async () => ({
+    seeds: await fixtures("tar/gnu.tar", "tar/pax.tar", "tar/ustar.tar", "tar/v7.tar"),
+    words: texts(
+      "ustar\x0000",
+      "ustar  \0",
+      "0",
+      "x",
+      "g",
+      "L",
+      "K",
+      "S",
+      "1",
+      "5",
+      "00000001000\0",
+      "\x80",
+      "\xff",
+      "../",
+      "22 path=",
+      "11 size=9\n",
+      "12 size=-1\n",
+      "7777777 a=",
+      "GNU.sparse.",
+      "\0",
+    ),
+    isText: false,
+    repair: repairTar,
+  }),
+  read: readWhole,
+};
