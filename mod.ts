@@ -235,7 +235,15 @@ export {
   listLabelledImages,
   type SplitOptions,
 } from "./src/data/labelled.ts";
-export { type ImageSource, listImages, pathOfSample } from "./src/data/source.ts";
+export { listImages } from "./src/data/image_folder.ts";
+export {
+  fileSource,
+  type ImageSource,
+  namesOf,
+  type SampleLocation,
+  type Shard,
+  subsetOf,
+} from "./src/data/source.ts";
 export { type EvalImages, type EvalOptions, loadEvalImages } from "./src/data/eval_images.ts";
 export {
   type BrokenFile,

@@ -69,9 +69,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const { classes } = source;
 
   terminal.print(
-    `${printable(stored.description)}\n${plural(source.paths.length, "image")} under ${
-      printable(source.root)
-    }`,
+    `${printable(stored.description)}\n${plural(source.length, "image")} under ${printable(source.root)}`,
   );
   for (const note of stored.notes ?? []) terminal.print(note);
   await openRuntime({ backend });

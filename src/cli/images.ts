@@ -15,6 +15,7 @@ export async function listAll(
   paths: readonly string[],
   onSkipped?: (path: BrokenFile) => void,
 ): Promise<ImageSource> {
+  const { fileSource } = await import("../data/source.ts");
   const all: string[] = [];
   const refused: { path: string; error: InputError }[] = [];
   for (const path of paths) {
@@ -27,14 +28,14 @@ export async function listAll(
   }
   if (all.length === 0) throw refused[0].error;
   for (const { path, error } of refused) onSkipped?.({ path, reason: error.message });
-  return { root: "", paths: all, others: 0 };
+  return fileSource("", all);
 }
 
 async function imagesAt(path: string): Promise<string[]> {
-  const { listImages, pathOfSample } = await import("../data/source.ts");
+  const { listImages } = await import("../data/image_folder.ts");
   if (!await pathExists(path)) {
     throw new InputError(`There is no image or folder "${path}"${await didYouMeanPath(path)}`);
   }
   const source = await listImages(path);
-  return Array.from(source.paths, (_, i) => pathOfSample(source, i));
+  return Array.from({ length: source.length }, (_, i) => source.path(i));
 }

@@ -53,8 +53,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const classifier = TrainedClassifier.open(stored);
   const predictions = classifier.predict(source, {
     top,
-    batchSize: Math.min(wanted, source.paths.length),
-    workers: source.paths.length > 4 ? "auto" : 0, // threads start slowly
+    batchSize: Math.min(wanted, source.length),
+    workers: source.length > 4 ? "auto" : 0, // threads start slowly
     onBroken: skip,
   });
   const show = args.has("json") ? (one: Prediction) => JSON.stringify(one) : textOf;

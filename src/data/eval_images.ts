@@ -5,9 +5,12 @@ import { BrokenImageError } from "./image.ts";
 import type { BrokenFile } from "./loader.ts";
 import { type ImageSettings, readImage } from "./render.ts";
 import { resizeBicubic } from "./resize.ts";
+import { fileSource, type ImageSource } from "./source.ts";
 
 /** What to load, and how. */
 export interface EvalOptions extends ImageSettings {
+  /** Which samples of a source, in this order; default all. */
+  readonly samples?: readonly number[];
   /** Stop after so many readable images; default all. */
   readonly count?: number;
   /** Share of the resized image's sides that the centre crop keeps; default 1. */
@@ -20,26 +23,32 @@ export interface EvalOptions extends ImageSettings {
 export interface EvalImages {
   /** Pixels [images, height, width, channels]. */
   readonly pixels: Uint8Array;
-  /** The files they come from. */
+  /** The files they come from, or what else the source calls them. */
   readonly paths: readonly string[];
-  /** Files that were passed over. */
+  /** Those that were passed over. */
   readonly broken: readonly BrokenFile[];
 }
 
 /**
- * Loads images by the evaluation transform, in the order of `paths`, passing over broken files.
+ * Loads image files, or samples of a source, by the evaluation transform, in their order, passing over broken ones.
  * Throws `RunError` when none is readable.
  */
-export async function loadEvalImages(paths: readonly string[], options: EvalOptions): Promise<EvalImages> {
-  const { imageSize, channels, count = paths.length, cropShare, fit = "crop" } = options;
+export async function loadEvalImages(
+  images: readonly string[] | ImageSource,
+  options: EvalOptions,
+): Promise<EvalImages> {
+  const source = "locate" in images ? images : fileSource("", images);
+  const samples = options.samples ?? Array.from({ length: source.length }, (_, sample) => sample);
+  const { imageSize, channels, count = samples.length, cropShare, fit = "crop" } = options;
   const length = imageSize[0] * imageSize[1] * channels;
-  const pixels = new Uint8Array(Math.min(count, paths.length) * length);
+  const pixels = new Uint8Array(Math.min(count, samples.length) * length);
   const loaded: string[] = [];
   const broken: BrokenFile[] = [];
-  for (const path of paths) {
+  for (const sample of samples) {
     if (loaded.length === count) break;
+    const path = source.path(sample);
     try {
-      const image = await readImage(path, options);
+      const image = await readImage(await source.locate(sample), options);
       const out = pixels.subarray(loaded.length * length, (loaded.length + 1) * length);
       if (fit === "crop") transformForEvaluation(image, imageSize, cropShare, out);
       else {resizeBicubic(

@@ -1,12 +1,13 @@
 /** The images of a data set in their order, each once, by the evaluation transform, made ahead of time in workers. */
 import { automaticWorkers, type BrokenFile } from "./loader.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
-import type { ImageSettings, Item, ItemFailure, RenderSettings } from "./render.ts";
-import { type ImageSource, pathOfSample } from "./source.ts";
+import type { ImageSettings, ItemFailure, RenderSettings } from "./render.ts";
+import { renderSamples } from "./render_samples.ts";
+import type { ImageSource } from "./source.ts";
 
 /** What to load, and how. */
 export interface EvalLoaderOptions extends ImageSettings {
-  /** The image files. */
+  /** The images. */
   readonly source: ImageSource;
   /** Images of a batch; the last one may have fewer. */
   readonly batchSize: number;
@@ -56,7 +57,7 @@ export async function* evaluationBatches(options: EvalLoaderOptions): AsyncGener
   let next = 0;
   try {
     while (true) {
-      for (; queue.length < AHEAD && next < source.paths.length; next += batchSize) {
+      for (; queue.length < AHEAD && next < source.length; next += batchSize) {
         queue.push(start(options, renderer, next, free.pop() ?? new SharedArrayBuffer(batchSize * length)));
       }
       const [pending] = queue.splice(0, 1);
@@ -64,7 +65,7 @@ export async function* evaluationBatches(options: EvalLoaderOptions): AsyncGener
       const { buffer, indices } = pending;
       const failures = await pending.failures;
       for (const { slot, reason } of failures) {
-        options.onBroken?.({ path: pathOfSample(source, indices[slot]), reason });
+        options.onBroken?.({ path: source.path(indices[slot]), reason });
       }
       const batch = withoutBroken(new Uint8Array(buffer), indices, failures, length);
       if (batch.indices.length > 0) yield batch;
@@ -81,14 +82,11 @@ function start(
   first: number,
   buffer: SharedArrayBuffer,
 ): Pending {
-  const count = Math.min(batchSize, source.paths.length - first);
+  const count = Math.min(batchSize, source.length - first);
   const indices = Uint32Array.from({ length: count }, (_, slot) => first + slot);
-  const items = Array.from(indices, (sample, slot): Item => ({
-    slot,
-    position: sample,
-    path: pathOfSample(source, sample),
-  }));
-  const failures = renderer.render(buffer, 0, items).then((found) => found.sort((a, b) => a.slot - b.slot));
+  const places = Array.from(indices, (sample, slot) => ({ slot, position: sample, sample }));
+  const failures = renderSamples(renderer, source, buffer, 0, places)
+    .then((found) => found.sort((a, b) => a.slot - b.slot));
   failures.catch(() => {}); // who comes to this batch throws it
   return { buffer, indices, failures };
 }

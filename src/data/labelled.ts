@@ -2,14 +2,25 @@
 import { didYouMean, InputError, messageOf } from "../util/errors.ts";
 import { joinPath } from "../util/files.ts";
 import { Random, Stream } from "../util/random.ts";
-import { type ImageSource, inWords, listImages, sortByBytes } from "./source.ts";
+import { inWords, listImages, sortByBytes } from "./image_folder.ts";
+import { type ImageSource, subsetOf } from "./source.ts";
 
-/** Image files with a class each. */
+/** Images with a class each. */
 export interface LabelledSource extends ImageSource {
-  /** For each path the number of its class. */
+  /** For each sample the number of its class. */
   readonly labels: Uint32Array;
   /** Image files passed over because they lie in no class's folder. */
   readonly unlabelled: number;
+}
+
+/** Some samples of a source, by their ascending numbers in it, and their labels. */
+function labelledSource(
+  source: ImageSource,
+  samples: Uint32Array,
+  labels: Uint32Array,
+  unlabelled: number,
+): LabelledSource {
+  return { ...subsetOf(source, samples), labels, unlabelled };
 }
 
 /** A data set for classification. */
@@ -68,27 +79,23 @@ function classOf(path: string): string {
   return path.slice(0, Math.max(0, path.indexOf("/")));
 }
 
-/** Images of each class, by the class's name; images in no folder are under `""`. */
-function groupByClass(paths: readonly string[]): Map<string, string[]> {
-  const groups = new Map<string, string[]>();
-  for (const path of paths) {
-    const group = groups.get(classOf(path));
-    if (group === undefined) groups.set(classOf(path), [path]);
-    else group.push(path);
-  }
-  return groups;
+/** The first parts of all paths: classes, and `""` where an image lies in no folder. */
+function classesIn(source: ImageSource): Set<string> {
+  const classes = new Set<string>();
+  for (let sample = 0; sample < source.length; sample++) classes.add(classOf(source.name(sample)));
+  return classes;
 }
 
 /** The class names of a folder, each checked to hold an image. */
 async function findClasses(source: ImageSource): Promise<string[]> {
   const names = await folderNames(source.root);
-  const groups = groupByClass(source.paths);
+  const filled = classesIn(source);
   if (names.length === 0) {
     throw new InputError(
       `"${source.root}" holds images but no folders; labels come from one folder of images per class`,
     );
   }
-  const empty = names.filter((name) => !groups.has(name));
+  const empty = names.filter((name) => !filled.has(name));
   if (empty.length > 0) {
     const subject = empty.length === 1 ? "The class folder" : "The class folders";
     throw new InputError(
@@ -107,17 +114,23 @@ async function findClasses(source: ImageSource): Promise<string[]> {
 /** The images of a folder that lie in classes, with their labels. */
 function label(source: ImageSource, classes: readonly string[]): LabelledSource {
   const numbers = new Map(classes.map((name, number) => [name, number]));
-  const paths = source.paths.filter((path) => path.includes("/"));
-  const labels = Uint32Array.from(paths, (path) => {
-    const number = numbers.get(classOf(path));
-    if (number !== undefined) return number;
-    throw new InputError(
-      `"${source.root}" holds the class "${
-        classOf(path)
-      }", which is none of the ${classes.length} that are known${didYouMean(classOf(path), classes)}`,
-    );
-  });
-  return { ...source, paths, labels, unlabelled: source.paths.length - paths.length };
+  const samples = new Uint32Array(source.length);
+  const labels = new Uint32Array(source.length);
+  let count = 0;
+  for (let sample = 0; sample < source.length; sample++) {
+    const name = classOf(source.name(sample));
+    if (name === "") continue;
+    const number = numbers.get(name);
+    if (number === undefined) {
+      throw new InputError(
+        `"${source.root}" holds the class "${name}", which is none of the ${classes.length} that are known` +
+          didYouMean(name, classes),
+      );
+    }
+    samples[count] = sample;
+    labels[count++] = number;
+  }
+  return labelledSource(source, samples.slice(0, count), labels.slice(0, count), source.length - count);
 }
 
 /**
@@ -132,7 +145,7 @@ export async function listLabelledFolder(
   const source = await listImages(root);
   const names = classes ?? await findClasses(source);
   const labelled = label(source, names);
-  if (labelled.paths.length === 0) {
+  if (labelled.length === 0) {
     throw new InputError(
       `"${root}" holds images but no folders; labels come from one folder of images per class`,
     );
@@ -162,14 +175,10 @@ function checkFraction(fraction: number, option: string): void {
   }
 }
 
-/** Part of a source, by the places of its images in ascending order. */
+/** Part of a source, by the places of its images in any order. */
 function pick(source: LabelledSource, places: readonly number[]): LabelledSource {
-  const sorted = [...places].sort((a, b) => a - b);
-  return {
-    ...source,
-    paths: sorted.map((place) => source.paths[place]),
-    labels: Uint32Array.from(sorted, (place) => source.labels[place]),
-  };
+  const samples = Uint32Array.from(places).sort();
+  return labelledSource(source, samples, samples.map((sample) => source.labels[sample]), source.unlabelled);
 }
 
 /**
@@ -222,7 +231,7 @@ export async function listLabelledImages(root: string, split: SplitOptions): Pro
     const train = await listLabelledFolder(joinPath(root, "train"));
     const validation = await listLabelledFolder(joinPath(root, validationFolder), train.classes);
     checkCovered(train.classes, train, validation);
-    return { classes: train.classes, train: withoutClasses(train), validation: withoutClasses(validation) };
+    return { classes: train.classes, train, validation };
   }
   if (fraction === undefined) {
     const lacks = hasTrain ? `has "train" but no "val" or "test"` : `has no folder "train"`;
@@ -232,9 +241,5 @@ export async function listLabelledImages(root: string, split: SplitOptions): Pro
     );
   }
   const all = await listLabelledFolder(hasTrain ? joinPath(root, "train") : root);
-  return splitLabelled(withoutClasses(all), all.classes, fraction, seed);
-}
-
-function withoutClasses({ root, paths, others, labels, unlabelled }: LabelledSource): LabelledSource {
-  return { root, paths, others, labels, unlabelled };
+  return splitLabelled(all, all.classes, fraction, seed);
 }

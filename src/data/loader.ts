@@ -4,13 +4,14 @@
  */
 import { RunError } from "../util/errors.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
-import type { Item, ItemFailure, RenderSettings } from "./render.ts";
+import type { ItemFailure, RenderSettings } from "./render.ts";
+import { renderSamples } from "./render_samples.ts";
 import { epochOrder, type EpochPlan, placeOf, planEpoch, substituteSample } from "./sampler.ts";
-import { type ImageSource, pathOfSample } from "./source.ts";
+import type { ImageSource } from "./source.ts";
 
 /** What a loader needs to know. */
 export interface LoaderOptions extends RenderSettings {
-  /** The image files. */
+  /** The images. */
   readonly source: ImageSource;
   /** Images of a micro-batch. */
   readonly batchSize: number;
@@ -28,9 +29,9 @@ export interface LoaderOptions extends RenderSettings {
   readonly onBroken?: (file: BrokenFile) => void;
 }
 
-/** A file that could not be read as an image. */
+/** A sample that could not be read as an image. */
 export interface BrokenFile {
-  /** The file. */
+  /** The file, or what else the source calls the sample. */
   readonly path: string;
   /** Words that follow the path and a colon. */
   readonly reason: string;
@@ -187,12 +188,9 @@ class ShuffledLoader implements Loader {
     const attempts = new Uint32Array(batchSize);
     let slots = Array.from(indices.keys());
     while (slots.length > 0) {
-      const items = slots.map((slot): Item => {
-        const position = firstPosition + slot;
-        this.#replaceBroken(epoch, position, slot, indices, attempts);
-        return { slot, position, path: pathOfSample(this.#options.source, indices[slot]) };
-      });
-      const failures = await this.#renderer.render(buffer, epoch, items);
+      for (const slot of slots) this.#replaceBroken(epoch, firstPosition + slot, slot, indices, attempts);
+      const places = slots.map((slot) => ({ slot, position: firstPosition + slot, sample: indices[slot] }));
+      const failures = await renderSamples(this.#renderer, this.#options.source, buffer, epoch, places);
       for (const failure of failures) this.#noteBroken(indices[failure.slot], failure);
       slots = failures.map(({ slot }) => slot);
     }
@@ -229,16 +227,16 @@ class ShuffledLoader implements Loader {
   #noteBroken(sample: number, { reason }: ItemFailure): void {
     if (this.#brokenSamples.has(sample)) return;
     this.#brokenSamples.add(sample);
-    const file = { path: pathOfSample(this.#options.source, sample), reason };
+    const file = { path: this.#options.source.path(sample), reason };
     this.broken.push(file);
     this.#options.onBroken?.(file);
   }
 
   #nothingReadable(): RunError {
-    const { root, paths } = this.#options.source;
-    const files = paths.length === 1 ? "The only image file" : `None of the ${paths.length} image files`;
+    const { root, length } = this.#options.source;
+    const files = length === 1 ? "The only image file" : `None of the ${length} image files`;
     const first = this.broken.slice(0, 3).map(({ path, reason }) => `${path}: ${reason}`).join("; ");
-    return new RunError(`${files} under "${root}" can${paths.length === 1 ? "not" : ""} be read (${first})`);
+    return new RunError(`${files} under "${root}" can${length === 1 ? "not" : ""} be read (${first})`);
   }
 }
 
@@ -248,8 +246,8 @@ class ShuffledLoader implements Loader {
  */
 export function openLoader(options: LoaderOptions): Promise<Loader> {
   const { source, repeat, batchSize, accumulate } = options;
-  // async so that sources to come (archives, URLs) can be opened here
+  // a promise, so that whatever goes wrong comes the same way
   return Promise.resolve().then(() =>
-    new ShuffledLoader(options, planEpoch(source.paths.length, repeat, batchSize, accumulate))
+    new ShuffledLoader(options, planEpoch(source.length, repeat, batchSize, accumulate))
   );
 }

@@ -4,10 +4,9 @@ import { augmentForTraining, transformForEvaluation } from "./augment.ts";
 import { decodeImage } from "./decode.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
 import { BrokenImageError, type Channels, type Image } from "./image.ts";
+import { readSample } from "./sample_bytes.ts";
 import { augmentationStream } from "./sampler.ts";
-
-/** Larger files are refused unread. */
-const MAX_FILE_BYTES = 2 ** 30;
+import type { SampleLocation } from "./source.ts";
 
 /** How files become pixels. */
 export interface ImageSettings {
@@ -39,8 +38,8 @@ export interface Item {
   readonly slot: number;
   /** Its position in the epoch, which names its random stream. */
   readonly position: number;
-  /** The file. */
-  readonly path: string;
+  /** Where its bytes lie. */
+  readonly location: SampleLocation;
 }
 
 /** An example that could not be made because its file is broken. */
@@ -51,31 +50,13 @@ export interface ItemFailure {
   readonly reason: string;
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    const { size } = await Deno.stat(path);
-    if (size > MAX_FILE_BYTES) {
-      throw new BrokenImageError(`the file has ${size} bytes, more than any image needs`);
-    }
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new BrokenImageError("the file has vanished");
-    if (error instanceof Deno.errors.PermissionDenied) {
-      throw new BrokenImageError("the system denies reading the file");
-    }
-    throw isReadFailure(error) ? new BrokenImageError(`the file cannot be read: ${error.message}`) : error;
-  }
-}
-
-/** Whether the system failed to read; Deno's own refusal (a missing --allow-read) is another matter. */
-function isReadFailure(error: unknown): error is Error {
-  return error instanceof Error && !(error instanceof Deno.errors.NotCapable) &&
-    !(error instanceof BrokenImageError) && ("code" in error || error.constructor.name in Deno.errors);
-}
-
-/** Reads and decodes a file. Throws {@linkcode BrokenImageError} when it is gone, unreadable or no whole image. */
-export async function readImage(path: string, settings: ImageSettings): Promise<Image> {
-  return await decodeImage(await readBytes(path), settings);
+/**
+ * Reads and decodes a file, or a sample wherever it lies. Throws {@linkcode BrokenImageError} when it is gone, unreadable or
+ * no whole image.
+ */
+export async function readImage(place: string | SampleLocation, settings: ImageSettings): Promise<Image> {
+  const location: SampleLocation = typeof place === "string" ? { kind: "file", path: place } : place;
+  return await decodeImage(await readSample(location), settings);
 }
 
 /**
@@ -92,7 +73,7 @@ export async function renderItem(
   const length = imageSize[0] * imageSize[1] * channels;
   const out = batch.subarray(item.slot * length, (item.slot + 1) * length);
   try {
-    const image = await readImage(item.path, settings);
+    const image = await readImage(item.location, settings);
     const stream = augmentationStream(seed, epoch, item.position);
     if ("cropShare" in augment) transformForEvaluation(image, imageSize, augment.cropShare, out);
     else if ("randAugment" in augment) augmentForFinetuning(image, imageSize, augment, stream, out);

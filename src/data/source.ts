@@ -1,132 +1,89 @@
-/** Which image files there are. */
-import { InputError, messageOf } from "../util/errors.ts";
-import { baseName, didYouMeanPath, directoryOf, joinPath } from "../util/files.ts";
+/**
+ * What a data set is: samples by number, each with a name and a place where its bytes lie. A source is asked for single
+ * samples and never for all of them, so that it can stand for more images than fit into memory.
+ */
+import { joinPath } from "../util/files.ts";
+import { TextTable } from "../util/text_table.ts";
 
-/** Endings of the files that are taken for images, in any case. */
-export const IMAGE_EXTENSIONS: readonly string[] = ["jpg", "jpeg", "png", "webp"];
+/** Where the bytes of a sample lie; plain data, so that it can be sent to a data worker. */
+export type SampleLocation =
+  /** A file of its own. */
+  | { readonly kind: "file"; readonly path: string }
+  /** Part of a file, such as an entry of a tar archive. */
+  | { readonly kind: "range"; readonly path: string; readonly offset: number; readonly length: number }
+  /** The bytes themselves, in memory that workers share. */
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array };
 
-/** The image files under a folder. */
+/** A file that holds many samples, which are read fastest in their order. */
+export interface Shard {
+  /** Names the shard: its path relative to the source, or its address. */
+  readonly name: string;
+  /** How many samples it holds. */
+  readonly samples: number;
+}
+
+/** A data set. */
 export interface ImageSource {
-  /** The folder. */
+  /** What the user calls it: a folder, a manifest, an address. */
   readonly root: string;
-  /** Paths of the files relative to the folder, with slashes, in byte order; at least one. */
-  readonly paths: readonly string[];
+  /** Samples; at least 1. */
+  readonly length: number;
   /** Files that were passed over for their ending; hidden ones do not count. */
   readonly others: number;
+  /**
+   * The shards, where there are any: the first holds the samples from 0 on, and so forth. Training then reads a few of them
+   * at a time, each in its order.
+   */
+  readonly shards?: readonly Shard[];
+  /** A sample's name within the source, the same wherever the source lies, with slashes; no two are alike. */
+  name(sample: number): string;
+  /** What to call a sample in messages: the full path of a file, or the shard's and the entry's name. */
+  path(sample: number): string;
+  /** Where its bytes lie. Throws `BrokenImageError` when the sample is known to be unreadable. */
+  locate(sample: number): SampleLocation | Promise<SampleLocation>;
 }
 
-/** The full path of a sample. */
-export function pathOfSample(source: ImageSource, sample: number): string {
-  return joinPath(source.root, source.paths[sample]);
+/** Files under a folder, by their paths relative to it; the full paths of files where `root` is empty. */
+export function fileSource(root: string, paths: Iterable<string>, others = 0): ImageSource {
+  const table = TextTable.of(paths);
+  const path = (sample: number) => joinPath(root, table.at(sample));
+  return {
+    root,
+    length: table.length,
+    others,
+    name: (sample) => table.at(sample),
+    path,
+    locate: (sample) => ({ kind: "file", path: path(sample) }),
+  };
 }
 
-function isImageName(name: string): boolean {
-  const dot = name.lastIndexOf(".");
-  return dot >= 0 && IMAGE_EXTENSIONS.includes(name.slice(dot + 1).toLowerCase());
+/** Some samples of a source, by their ascending numbers in it. */
+export function subsetOf(source: ImageSource, samples: Uint32Array): ImageSource {
+  return {
+    root: source.root,
+    length: samples.length,
+    others: source.others,
+    shards: source.shards && shardsOf(source.shards, samples),
+    name: (sample) => source.name(samples[sample]),
+    path: (sample) => source.path(samples[sample]),
+    locate: (sample) => source.locate(samples[sample]),
+  };
 }
 
-/** `a.jpg, b.png and c.webp` for a list of words. */
-export function inWords(words: readonly string[], last: string): string {
-  return words.length < 2
-    ? words.join("")
-    : `${words.slice(0, -1).join(", ")} ${last} ${words[words.length - 1]}`;
-}
-
-/** Sorts by the bytes of the UTF-8 form, whatever the system's locale. */
-export function sortByBytes(paths: string[]): string[] {
-  // The default order, by UTF-16 units, is the same unless characters beyond U+FFFF take part.
-  if (!paths.some((path) => /[\ud800-\udfff]/.test(path))) return paths.sort();
-  const encoder = new TextEncoder();
-  return paths.map((path) => ({ path, bytes: encoder.encode(path) }))
-    .sort((a, b) => compareBytes(a.bytes, b.bytes))
-    .map(({ path }) => path);
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) if (a[i] !== b[i]) return a[i] - b[i];
-  return a.length - b.length;
-}
-
-/** What a walk has found so far. */
-interface Walk {
-  readonly root: string;
-  readonly paths: string[];
-  /** Real paths of the folders already read: a link back to one is a loop. */
-  readonly visited: Set<string>;
-  /** Links met, relative to the root; looked at when all real folders are done. */
-  links: string[];
-  others: number;
-}
-
-/** Reads a folder and the real folders in it; leaves links for later. */
-async function walkFolder(walk: Walk, relative: string, realPath: string): Promise<void> {
-  if (walk.visited.has(realPath)) return;
-  walk.visited.add(realPath);
-  const folders: string[] = [];
-  for await (const { name, isDirectory, isSymlink, isFile } of Deno.readDir(joinPath(walk.root, relative))) {
-    if (name.startsWith(".")) continue;
-    const path = relative === "" ? name : `${relative}/${name}`;
-    if (isDirectory) folders.push(name);
-    else if (isSymlink) walk.links.push(path);
-    else if (isFile) noteFile(walk, path);
+/** How many of the samples lie in each shard; shards without any are left out. */
+function shardsOf(shards: readonly Shard[], samples: Uint32Array): Shard[] {
+  const left: Shard[] = [];
+  let [end, next] = [0, 0];
+  for (const { name, samples: all } of shards) {
+    end += all;
+    const first = next;
+    while (next < samples.length && samples[next] < end) next++;
+    if (next > first) left.push({ name, samples: next - first });
   }
-  for (const name of folders.sort()) {
-    await walkFolder(walk, relative === "" ? name : `${relative}/${name}`, joinPath(realPath, name));
-  }
+  return left;
 }
 
-function noteFile(walk: Walk, path: string): void {
-  if (isImageName(path)) walk.paths.push(path);
-  else walk.others++;
-}
-
-/** Follows links to files and folders, in byte order; a folder that was read before is not read again. */
-async function followLinks(walk: Walk): Promise<void> {
-  while (walk.links.length > 0) {
-    const links = sortByBytes(walk.links);
-    walk.links = [];
-    for (const path of links) {
-      const full = joinPath(walk.root, path);
-      const target = await Deno.stat(full).catch(() => null);
-      if (target?.isDirectory) await walkFolder(walk, path, await Deno.realPath(full));
-      else if (target?.isFile) noteFile(walk, path);
-      else walk.others++;
-    }
-  }
-}
-
-/** The error for a path that cannot be read: missing, with the nearest neighbour's name, or forbidden. */
-async function unreadable(path: string, error: unknown): Promise<InputError> {
-  if (!(error instanceof Deno.errors.NotFound)) {
-    return new InputError(`Cannot read the image folder "${path}": ${messageOf(error)}`);
-  }
-  const near = await didYouMeanPath(path, ({ isFile }) => !isFile);
-  return new InputError(`There is no folder "${path}"${near}`);
-}
-
-/**
- * Lists the image files under a folder, however nested, or takes the path of a single image. Hidden files and folders
- * are passed over, links are followed. Throws `InputError` when the path is missing or unreadable, or holds no image.
- */
-export async function listImages(root: string): Promise<ImageSource> {
-  const endings = inWords(IMAGE_EXTENSIONS.map((extension) => `.${extension}`), "or");
-  try {
-    if ((await Deno.stat(root)).isFile) {
-      if (!isImageName(root)) {
-        throw new InputError(`"${root}" is neither a folder nor a file that ends in ${endings}`);
-      }
-      return { root: directoryOf(root), paths: [baseName(root)], others: 0 };
-    }
-    const walk: Walk = { root, paths: [], visited: new Set(), links: [], others: 0 };
-    await walkFolder(walk, "", await Deno.realPath(root));
-    await followLinks(walk);
-    if (walk.paths.length > 0) return { root, paths: sortByBytes(walk.paths), others: walk.others };
-    const seen = walk.others === 0
-      ? "it holds no files"
-      : `it holds ${walk.others} other file${walk.others === 1 ? "" : "s"}`;
-    throw new InputError(`There are no images under "${root}": ${seen}, and none that ends in ${endings}`);
-  } catch (error) {
-    throw error instanceof InputError ? error : await unreadable(root, error);
-  }
+/** The names of all samples: for lists that are short, or wanted as lists. */
+export function namesOf(source: Pick<ImageSource, "length" | "name">): string[] {
+  return Array.from({ length: source.length }, (_, sample) => source.name(sample));
 }

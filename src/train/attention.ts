@@ -2,7 +2,7 @@
 import type { Size } from "../config/types.ts";
 import { loadEvalImages, spread } from "../data/eval_images.ts";
 import type { BrokenFile } from "../data/loader.ts";
-import { type ImageSource, pathOfSample } from "../data/source.ts";
+import type { ImageSource } from "../data/source.ts";
 import { replaceFile } from "../formats/output_file.ts";
 import { encodePng, type Picture } from "../formats/png.ts";
 import { type EncoderLayer, inspectEncoder } from "../models/inspect_encoder.ts";
@@ -79,16 +79,16 @@ export async function inspectAttention(
   await refuseFolder(out, force);
   using frozen = await FrozenEncoder.open(which, { ...options, onEvent });
   const blocks = blocksOf(frozen, block);
-  const paths = spread(images.paths.length, count).map((i) => pathOfSample(images, i));
-  for (const message of noticesOf(frozen, images, paths)) onEvent({ kind: "notice", message });
-  checkAmount(frozen.encoder, block === "all" ? blocks.length : paths.length);
-  const loaded = await loadEvalImages(paths, frozen.encoder.images);
+  const samples = spread(images.length, count);
+  for (const message of noticesOf(frozen, images, samples.length)) onEvent({ kind: "notice", message });
+  checkAmount(frozen.encoder, block === "all" ? blocks.length : samples.length);
+  const loaded = await loadEvalImages(images, { ...frozen.encoder.images, samples });
   for (const { path, reason } of loaded.broken) {
     onEvent({ kind: "warning", message: `Skipping ${path}: ${reason}` });
   }
   await makeFolder(out);
   const seen = await lookAt(frozen.encoder, loaded.pixels, loaded.paths, onEvent);
-  const found = { ...describe(frozen, seen), broken: loaded.broken, given: images.paths.length };
+  const found = { ...describe(frozen, seen), broken: loaded.broken, given: images.length };
   const files = await writeAll(out, figuresOf(found, seen, blocks, { block, mass }), found);
   return { ...found, files };
 }
@@ -134,11 +134,9 @@ function blocksOf({ encoder }: FrozenEncoder, block?: number | "all"): number[] 
   );
 }
 
-function noticesOf({ pooling }: FrozenEncoder, { paths }: ImageSource, taken: readonly string[]): string[] {
+function noticesOf({ pooling }: FrozenEncoder, { length }: ImageSource, taken: number): string[] {
   return [
-    ...(taken.length < paths.length
-      ? [`${taken.length} of ${paths.length} images, taken from all over them`]
-      : []),
+    ...(taken < length ? [`${taken} of ${length} images, taken from all over them`] : []),
     ...(pooling === "average"
       ? ["This classifier averages patches: its class token is not what it classifies by"]
       : []),

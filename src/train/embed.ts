@@ -1,5 +1,6 @@
 /** Features of a data set as a file. */
-import { type ImageSource, listImages } from "../data/source.ts";
+import { listImages } from "../data/image_folder.ts";
+import { type ImageSource, namesOf } from "../data/source.ts";
 import { type TensorEntry, writeSafetensors } from "../formats/safetensors.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import { directoryOf, refuseExisting } from "../util/files.ts";
@@ -45,13 +46,13 @@ export async function embed(which: WhichEncoder, options: EmbedOptions): Promise
   const labels = classFolders(source);
   const classes = labels && [...new Set(labels)].sort();
   const inClasses = classes ? `, in ${classes.length} classes` : "";
-  onEvent({ kind: "notice", message: `${source.paths.length} images under ${source.root}${inClasses}` });
+  onEvent({ kind: "notice", message: `${source.length} images under ${source.root}${inClasses}` });
   using encoder = await FrozenEncoder.open(which, options);
   const features = await encoder.features(source, "features");
   const { description, pooling, width } = encoder;
   await write(out, {
     features,
-    paths: Array.from(features.samples, (sample) => source.paths[sample]),
+    paths: Array.from(features.samples, (sample) => source.name(sample)),
     labels: labels && Array.from(features.samples, (sample) => labels[sample]),
     classes,
     metadata: { program: "mae", encoder: description, pooling },
@@ -96,11 +97,11 @@ async function checkTarget(out: string, force: boolean): Promise<void> {
 const parts = new Set(["train", "val", "validation", "test"]);
 
 /** The class of each image: its first folder, under `train` and its like; null unless all lie in at least two. */
-export function classFolders({ paths }: Pick<ImageSource, "paths">): string[] | null {
-  const folders = paths.map((path) => path.split("/").slice(0, -1));
+export function classFolders(source: Pick<ImageSource, "length" | "name">): string[] | null {
+  const folders = namesOf(source).map((path) => path.split("/").slice(0, -1));
   const isDivided = folders.every(([first]) => parts.has(first ?? ""));
   const names = folders.flatMap((path) => path[isDivided ? 1 : 0] ?? []);
-  return names.length === paths.length && new Set(names).size > 1 ? names : null;
+  return names.length === source.length && new Set(names).size > 1 ? names : null;
 }
 
 async function writeTensors(

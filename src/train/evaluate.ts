@@ -146,7 +146,7 @@ export async function evaluateClassifier(
   if (tally.images === 0) {
     const [first] = broken;
     throw new RunError(
-      `None of the ${source.paths.length} images under "${source.root}" can be read` +
+      `None of the ${source.length} images under "${source.root}" can be read` +
         (first ? ` (${first.path}: ${first.reason})` : ""),
     );
   }

@@ -50,7 +50,7 @@ export async function computeFeatures(
   source: ImageSource,
   { images, onProgress, signal, ...options }: FeatureOptions,
 ): Promise<Features> {
-  const all = source.paths.length;
+  const all = source.length;
   const { width } = encoder.config.encoder;
   const values = allocate(all, width);
   const samples = new Uint32Array(all);
@@ -118,8 +118,8 @@ function allocate(images: number, width: number): Float32Array {
   }
 }
 
-function nothingReadable({ root, paths }: ImageSource, broken: readonly BrokenFile[]): RunError {
+function nothingReadable({ root, length }: ImageSource, broken: readonly BrokenFile[]): RunError {
   const [first] = broken;
   const why = first ? ` (${first.path}: ${first.reason})` : "";
-  return new RunError(`None of the ${paths.length} images under "${root}" can be read${why}`);
+  return new RunError(`None of the ${length} images under "${root}" can be read${why}`);
 }

@@ -87,7 +87,7 @@ export class FrozenEncoder implements Disposable {
     const { batchSize = 64, workers = "auto", workerUrl, onEvent = () => {} } = this.options;
     return computeFeatures(this.encoder.classifier, source, {
       images: this.encoder.images,
-      batchSize: Math.min(batchSize, source.paths.length),
+      batchSize: Math.min(batchSize, source.length),
       workers,
       workerUrl,
       onProgress: (done, all) => onEvent({ kind: "progress", what, share: done / all }),

@@ -28,8 +28,8 @@ export async function listImagesOf(
     option: "--split (data.split)",
   });
   const { classes, train, validation } = images;
-  const message = `${classes.length} classes, ${train.paths.length} images to train and ` +
-    `${validation.paths.length} to validate with`;
+  const message = `${classes.length} classes, ${train.length} images to train and ` +
+    `${validation.length} to validate with`;
   onEvent({ kind: "notice", message });
   const stray = train.unlabelled + (data.split === null ? validation.unlabelled : 0);
   if (stray > 0) {

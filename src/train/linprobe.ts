@@ -83,8 +83,8 @@ export async function linprobe(
       source: () => Promise.resolve(images.train),
       images: { imageSize, channels, augment: augment ?? { cropShare }, exif },
       loader: augment === null
-        ? ({ paths }, startStep) =>
-          new FeatureLoader({ ...optim, samples: paths.length, repeat, seed: run.seed, startStep })
+        ? ({ length }, startStep) =>
+          new FeatureLoader({ ...optim, samples: length, repeat, seed: run.seed, startStep })
         : undefined,
       create: (resumed, cleanup) => createModel(config, images, resumed, options, cleanup),
       keepsBest: true,

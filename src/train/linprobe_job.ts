@@ -52,7 +52,7 @@ export class LinprobeWork implements JobWork {
     this.#parts = parts;
     this.#info = classifierInfo(config, images.classes);
     this.#record = new EvaluationRecord(resumed);
-    this.#rowOf = new Int32Array(images.train.paths.length).fill(-1);
+    this.#rowOf = new Int32Array(images.train.length).fill(-1);
     this.evaluateEvery = Math.max(1, Math.round(config.run.evaluateEvery * loader.stepsPerEpoch));
   }
 
@@ -179,7 +179,7 @@ function featuresOf(
   const { exif, cropShare, mean, std, workers } = config.data;
   return computeFeatures(model, source, {
     images: { imageSize, channels, exif, cropShare, mean, std },
-    batchSize: Math.min(config.optim.batchSize, mostAtOnce, source.paths.length),
+    batchSize: Math.min(config.optim.batchSize, mostAtOnce, source.length),
     workers,
     workerUrl,
     signal,

@@ -50,9 +50,9 @@ export async function evaluateNeighbours(
 ): Promise<NeighboursResult> {
   const { data, split, seed = 0, ks = [20], temperature, onEvent = () => {} } = options;
   const { classes, train, validation } = await listLabelledImages(data, { fraction: split, seed });
-  checkNeighbours(ks, train.paths.length, data);
-  const message = `${classes.length} classes, ${train.paths.length} training images and ` +
-    `${validation.paths.length} to classify`;
+  checkNeighbours(ks, train.length, data);
+  const message = `${classes.length} classes, ${train.length} training images and ` +
+    `${validation.length} to classify`;
   onEvent({ kind: "notice", message });
   using encoder = await FrozenEncoder.open(which, options);
   const bank = await encoder.features(train, "features of the training images");

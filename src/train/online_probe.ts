@@ -26,9 +26,9 @@ export async function listProbeImages(
     seed,
     option: "probe.split",
   });
-  if (k <= images.train.paths.length) return images;
+  if (k <= images.train.length) return images;
   throw new InputError(
-    `probe.k ${k} is more than the ${images.train.paths.length} training images of probe.data ${data}`,
+    `probe.k ${k} is more than the ${images.train.length} training images of probe.data ${data}`,
   );
 }
 
@@ -78,7 +78,7 @@ export class OnlineProbe implements Disposable {
     const { exif, mean, std, workers } = data;
     const features = await computeFeatures(this.#encoder.classifier, source, {
       images: { imageSize, channels, exif, mean, std, cropShare: officialCropShare(imageSize) },
-      batchSize: Math.min(mostAtOnce, source.paths.length),
+      batchSize: Math.min(mostAtOnce, source.length),
       workers,
       workerUrl: this.workerUrl,
       onProgress: (done, all) =>

@@ -101,7 +101,7 @@ export async function openRun<Config extends JobConfig, Made extends Trained>(
   const record = configRecord(yaml);
   const folder = cleanup.use(await RunFolder.look(config.run.out, resume));
   const source = await plan.source();
-  const files = await fingerprint(source);
+  const files = fingerprint(source);
   if (folder.checkpoints.length > 0) await folder.take(); // before another process can change them
   const resumed = resume ? await findCheckpoint(folder.path) : null;
   if (resumed) checkJob(folder.path, resumed.state, plan.job);

@@ -1,7 +1,7 @@
 /** The pre-training job: data in, checkpoints, metrics and a figure out. */
 import { toYaml } from "../config/pretrain.ts";
 import type { PretrainConfig } from "../config/types.ts";
-import { listImages } from "../data/source.ts";
+import { listImages } from "../data/image_folder.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import { countParameters, createMae, type MaeConfig } from "../models/mae.ts";
 import { AdamW } from "../optim/adamw.ts";

@@ -62,7 +62,7 @@ export async function reconstructImages(
   using source = await openModelSource(from, options);
   const plan = planReconstructions(source, images, options);
   for (const message of plan.notices) onEvent({ kind: "notice", message });
-  const loaded = await loadEvalImages(plan.paths, { ...plan.images, fit: plan.fit });
+  const loaded = await loadEvalImages(images, { ...plan.images, samples: plan.samples, fit: plan.fit });
   for (const { path, reason } of loaded.broken) {
     onEvent({ kind: "warning", message: `Skipping ${path}: ${reason}` });
   }
@@ -74,7 +74,7 @@ export async function reconstructImages(
     const { path: checkpoint, description } = source;
     const rows = rowsOf(loaded.paths, loaded.pixels, views, model);
     const [paths, broken] = [loaded.paths, loaded.broken];
-    const rest = { given: images.paths.length, patchSize: model.patchSize, trainedGrid: plan.trainedGrid };
+    const rest = { given: images.length, patchSize: model.patchSize, trainedGrid: plan.trainedGrid };
     return { checkpoint, description, settings, rows, paths, broken, imageSize, fit, target, ...rest };
   } finally {
     model.dispose();

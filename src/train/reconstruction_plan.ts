@@ -3,7 +3,7 @@ import { defaultStatistics } from "../config/common_sections.ts";
 import type { MaskConfig, Size } from "../config/types.ts";
 import { spread } from "../data/eval_images.ts";
 import type { ImageSettings } from "../data/render.ts";
-import { type ImageSource, pathOfSample } from "../data/source.ts";
+import type { ImageSource } from "../data/source.ts";
 import type { RuntimeOptions } from "../gpu/runtime.ts";
 import { asSize, type MaeConfig } from "../models/mae.ts";
 import { keptCount } from "../ops/masking.ts";
@@ -56,8 +56,8 @@ const MOST_PIXELS = 2 ** 27;
 export interface ReconstructionPlan {
   /** How the pictures are masked. */
   readonly settings: readonly MaskSetting[];
-  /** The pictures. */
-  readonly paths: readonly string[];
+  /** Which of the pictures. */
+  readonly samples: readonly number[];
   /** How they are read. */
   readonly images: ImageSettings;
   /** Their height and width in pixels. */
@@ -91,19 +91,19 @@ export function planReconstructions(
   const imageSize = options.imageSize ?? trained;
   const grid = gridOf(config, imageSize);
   const settings = settingsOf(options, facts, grid[0] * grid[1]);
-  const paths = spread(images.paths.length, options.count ?? Infinity).map((i) => pathOfSample(images, i));
-  checkAmount(paths.length, settings.length, imageSize);
+  const samples = spread(images.length, options.count ?? Infinity);
+  checkAmount(samples.length, settings.length, imageSize);
   const target = targetOf(facts, options);
   return {
     settings,
-    paths,
+    samples,
     images: { imageSize, channels: channelsOf({ channels }, path), exif: options.exif ?? "apply" },
     imageSize,
     fit: options.fit ?? "crop",
     trainedGrid: gridOf(config, trained),
     target,
     ...statisticsOf(facts, channels),
-    notices: noticesOf(source, images, paths.length, target),
+    notices: noticesOf(source, images, samples.length, target),
   };
 }
 
@@ -113,7 +113,7 @@ function noticesOf(
   taken: number,
   target: TargetFact,
 ): string[] {
-  const given = images.paths.length;
+  const given = images.length;
   return [
     description,
     ...notes,

@@ -1,6 +1,7 @@
 /** What has changed between a checkpoint and the run that goes on from it. */
 import { parseYaml } from "../deps/std.ts";
 import type { ImageSource } from "../data/source.ts";
+import { createHash } from "../deps/node.ts";
 import { InputError } from "../util/errors.ts";
 import { checkpointPath, listCheckpoints, readTrainState, type TrainState } from "./checkpoint.ts";
 
@@ -9,10 +10,25 @@ export function configRecord(yaml: string): Record<string, unknown> {
   return parseYaml(yaml) as Record<string, unknown>;
 }
 
+/** What tells a data set from others: the names of its shards and how many samples each holds, or else of all samples. */
+function* tellingNames(source: ImageSource): Generator<string> {
+  if (source.shards) { for (const { name, samples } of source.shards) yield `${name}\0${samples}`; }
+  else for (let sample = 0; sample < source.length; sample++) yield source.name(sample);
+}
+
 /** A hash of the names and the order of a data set's files, wherever its folder lies: SHA-256 in hexadecimal. */
-export async function fingerprint(source: ImageSource): Promise<string> {
-  const names = new TextEncoder().encode(source.paths.join("\0"));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", names)).toHex();
+export function fingerprint(source: ImageSource): string {
+  const hash = createHash("sha256");
+  let part = "";
+  let separator = "";
+  for (const name of tellingNames(source)) {
+    part += separator + name;
+    separator = "\0";
+    if (part.length < 2 ** 16) continue;
+    hash.update(part);
+    part = "";
+  }
+  return hash.update(part).digest("hex");
 }
 
 /** Refuses to go on from a run of another job, by the newest state that can be read; a run without any is anybody's. */

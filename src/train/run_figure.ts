@@ -2,7 +2,7 @@
 import type { PretrainConfig } from "../config/types.ts";
 import { type EvalImages, loadEvalImages, spread } from "../data/eval_images.ts";
 import type { Loader } from "../data/loader.ts";
-import { type ImageSource, pathOfSample } from "../data/source.ts";
+import type { ImageSource } from "../data/source.ts";
 import { drawReconstructions, type ReconstructionRow } from "../report/reconstructions.ts";
 import { RunError } from "../util/errors.ts";
 import { baseName } from "../util/files.ts";
@@ -72,11 +72,11 @@ async function loadFigureImages(
   loader: Loader,
 ): Promise<Pick<EvalImages, "pixels" | "paths">> {
   const broken = new Set(loader.broken.map(({ path }) => path));
-  const sound = Array.from(source.paths, (_, index) => pathOfSample(source, index))
-    .filter((path) => !broken.has(path));
-  const candidates = spread(sound.length, 2 * run.figureImages).map((index) => sound[index]);
+  const samples = spread(source.length, 2 * run.figureImages + broken.size)
+    .filter((sample) => !broken.has(source.path(sample)));
   try {
-    return await loadEvalImages(candidates, {
+    return await loadEvalImages(source, {
+      samples,
       imageSize: model.imageSize,
       channels: model.channels,
       exif: data.exif,

@@ -1,7 +1,6 @@
 /** A classifier from a checkpoint, with everything it takes to classify images: nothing else needs to be said. */
 import type { LabelledSource } from "../data/labelled.ts";
 import type { ImageSource } from "../data/source.ts";
-import { pathOfSample } from "../data/source.ts";
 import { type Classifier, createClassifier } from "../models/classifier.ts";
 import type { ComputeOptions } from "../models/compute.ts";
 import { InputError } from "../util/errors.ts";
@@ -114,7 +113,7 @@ export class TrainedClassifier {
     for await (const { indices, logits } of classifyImages(this.model, source, this.info, options)) {
       for (const [n, sample] of indices.entries()) {
         const own = logits.subarray(n * classes.length, (n + 1) * classes.length);
-        yield { path: pathOfSample(source, sample), classes: mostProbable(own, classes, top) };
+        yield { path: source.path(sample), classes: mostProbable(own, classes, top) };
       }
     }
   }

@@ -2,7 +2,7 @@ import { officialCropShare, transformForEvaluation } from "../../src/data/augmen
 import { type EvalLoaderOptions, evaluationBatches } from "../../src/data/eval_loader.ts";
 import type { BrokenFile } from "../../src/data/loader.ts";
 import { readImage } from "../../src/data/render.ts";
-import { listImages, pathOfSample } from "../../src/data/source.ts";
+import { listImages } from "../../src/data/image_folder.ts";
 import { RunError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertRejects } from "../deps.ts";
 import { inFolder, writeImages } from "./support.ts";
@@ -44,7 +44,7 @@ Deno.test("evaluationBatches() gives every image once, in order, with any number
     for (const { pixels, indices } of reference) {
       assertEquals(pixels.length, indices.length * 432);
       for (const [slot, sample] of indices.entries()) {
-        const image = await readImage(pathOfSample(options.source, sample), options);
+        const image = await readImage(options.source.path(sample), options);
         const expected = transformForEvaluation(image, [12, 12], 224 / 256);
         assertEquals(pixels.subarray(slot * 432, (slot + 1) * 432), expected);
       }

@@ -4,7 +4,7 @@ import { jitterColors } from "../../src/data/color_jitter.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "../../src/data/finetune_augment.ts";
 import { fillColor, randAugment } from "../../src/data/rand_augment.ts";
 import { openLoader } from "../../src/data/loader.ts";
-import { listImages } from "../../src/data/source.ts";
+import { listImages } from "../../src/data/image_folder.ts";
 import { Random } from "../../src/util/random.ts";
 import { assertEquals, assertNotEquals } from "../deps.ts";
 import { inFolder, maeAugment, noise, writeImages } from "./support.ts";

@@ -1,5 +1,5 @@
 import { listLabelledFolder, listLabelledImages, splitLabelled } from "../../src/data/labelled.ts";
-import { pathOfSample } from "../../src/data/source.ts";
+import { namesOf } from "../../src/data/source.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "../deps.ts";
 import { inFolder } from "./support.ts";
@@ -33,11 +33,11 @@ Deno.test("listLabelledImages() finds train and val, classes in byte order", asy
     await Deno.writeFile(`${root}/train/notes.txt`, new Uint8Array(0));
     const { classes, train, validation } = await listLabelledImages(root, { seed: 0 });
     assertEquals(classes, ["Dog", "ant", "cat"]);
-    assertEquals(train.paths, ["Dog/0.png", "ant/deep/er/0.png", "cat/0.png", "cat/1.png"]);
+    assertEquals(namesOf(train), ["Dog/0.png", "ant/deep/er/0.png", "cat/0.png", "cat/1.png"]);
     assertEquals(train.labels, Uint32Array.of(0, 1, 2, 2));
     assertEquals([train.unlabelled, train.others], [1, 1]);
     assertEquals(validation.labels, Uint32Array.of(0, 0, 1, 2));
-    assertEquals(pathOfSample(validation, 3), `${root}/val/cat/0.png`);
+    assertEquals(validation.path(3), `${root}/val/cat/0.png`);
   });
 });
 
@@ -63,13 +63,15 @@ Deno.test("listLabelledImages() splits each class by the fraction, repeatably", 
       [0, 1, 2].map((k) => labels.filter((label) => label === k).length);
     assertEquals(counts(split.train.labels), [18, 4, 1]);
     assertEquals(counts(split.validation.labels), [2, 1, 1]);
-    const all = [...split.train.paths, ...split.validation.paths];
+    const all = [...namesOf(split.train), ...namesOf(split.validation)];
     assertEquals(new Set(all).size, 27);
-    assertEquals(split.train.paths, [...split.train.paths].sort());
-    split.train.paths.forEach((path, i) => assert(path.startsWith(split.classes[split.train.labels[i]])));
-    assertEquals((await listLabelledImages(root, { fraction: 0.1, seed: 3 })).validation, split.validation);
+    assertEquals(namesOf(split.train), namesOf(split.train).sort());
+    namesOf(split.train).forEach((path, i) => assert(path.startsWith(split.classes[split.train.labels[i]])));
+    const again = await listLabelledImages(root, { fraction: 0.1, seed: 3 });
+    assertEquals(namesOf(again.validation), namesOf(split.validation));
+    assertEquals(again.validation.labels, split.validation.labels);
     const other = await listLabelledImages(root, { fraction: 0.1, seed: 4 });
-    assertNotEquals(other.validation.paths, split.validation.paths);
+    assertNotEquals(namesOf(other.validation), namesOf(split.validation));
     const most = await listLabelledImages(root, { fraction: 0.99, seed: 3 });
     assertEquals(counts(most.train.labels), [1, 1, 1]);
   });
@@ -79,7 +81,7 @@ Deno.test("listLabelledImages() splits train where there is nothing to validate 
   await inFolder(async (root) => {
     await makeImages(root, { "train/a": 4, "train/b": 4 });
     const { train, validation } = await listLabelledImages(root, { fraction: 0.5, seed: 0 });
-    assertEquals([train.root, train.paths.length, validation.paths.length], [`${root}/train`, 4, 4]);
+    assertEquals([train.root, train.length, validation.length], [`${root}/train`, 4, 4]);
     await assertRefused(
       root,
       undefined,
@@ -185,7 +187,7 @@ Deno.test("listLabelledFolder() labels by the classes it is given, and splitLabe
       "holds images but no folders",
     );
     const own = await listLabelledFolder(root);
-    assertEquals(splitLabelled(own, own.classes, 0.5, 1).train.paths.length, 2);
+    assertEquals(splitLabelled(own, own.classes, 0.5, 1).train.length, 2);
     assertThrows(() => splitLabelled(own, own.classes, 2, 1), InputError, "between 0 and 1");
   });
 });

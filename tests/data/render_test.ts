@@ -10,7 +10,11 @@ Deno.test("renderItem() fills its slot and leaves the others alone", async () =>
     await writeImages(folder, 1);
     const batch = new Uint8Array(3 * 144);
     assertEquals(
-      await renderItem(settings, 0, { slot: 1, position: 5, path: `${folder}/000.png` }, batch),
+      await renderItem(settings, 0, {
+        slot: 1,
+        position: 5,
+        location: { kind: "file", path: `${folder}/000.png` },
+      }, batch),
       undefined,
     );
     assert(batch.subarray(144, 288).some((value) => value !== 0));
@@ -21,7 +25,12 @@ Deno.test("renderItem() fills its slot and leaves the others alone", async () =>
 Deno.test("renderItem() reports broken files with their slot", async () => {
   await inFolder(async (folder) => {
     const path = `${folder}/gone.png`;
-    const failure = await renderItem(settings, 0, { slot: 2, position: 0, path }, new Uint8Array(432));
+    const failure = await renderItem(
+      settings,
+      0,
+      { slot: 2, position: 0, location: { kind: "file", path } },
+      new Uint8Array(432),
+    );
     assertEquals(failure, { slot: 2, reason: "the file has vanished" });
   });
 });

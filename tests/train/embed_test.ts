@@ -3,6 +3,7 @@ import { openSafetensors } from "../../src/formats/safetensors.ts";
 import { classFolders, embed, type EmbedOptions } from "../../src/train/embed.ts";
 import type { FrozenEvent } from "../../src/train/events.ts";
 import { InputError } from "../../src/util/errors.ts";
+import { fileSource } from "../../src/data/source.ts";
 import { assert, assertEquals, assertRejects } from "../deps.ts";
 import { readParquet } from "../support/parquet.ts";
 import { withData } from "./labelled_support.ts";
@@ -103,9 +104,9 @@ Deno.test(
 );
 
 Deno.test("classFolders() finds classes at the top and under train and val", () => {
-  assertEquals(classFolders({ paths: ["a/1.png", "b/x/2.png"] }), ["a", "b"]);
-  assertEquals(classFolders({ paths: ["train/a/1.png", "val/b/2.png"] }), ["a", "b"]);
-  assertEquals(classFolders({ paths: ["a/1.png", "2.png"] }), null);
-  assertEquals(classFolders({ paths: ["a/1.png", "a/2.png"] }), null);
-  assertEquals(classFolders({ paths: ["train/1.png", "val/2.png"] }), null);
+  assertEquals(classFolders(fileSource("", ["a/1.png", "b/x/2.png"])), ["a", "b"]);
+  assertEquals(classFolders(fileSource("", ["train/a/1.png", "val/b/2.png"])), ["a", "b"]);
+  assertEquals(classFolders(fileSource("", ["a/1.png", "2.png"])), null);
+  assertEquals(classFolders(fileSource("", ["a/1.png", "a/2.png"])), null);
+  assertEquals(classFolders(fileSource("", ["train/1.png", "val/2.png"])), null);
 });

@@ -5,7 +5,7 @@ import { openRuntime } from "../../src/gpu/runtime.ts";
 import { writeVariable } from "../../src/gpu/tensors.ts";
 import { type Classifier, createClassifier } from "../../src/models/classifier.ts";
 import { loadEvalImages } from "../../src/data/eval_images.ts";
-import { pathOfSample } from "../../src/data/source.ts";
+import { namesOf } from "../../src/data/source.ts";
 import { normalizePixels } from "../../src/ops/normalize_pixels.ts";
 import { evaluateClassifier, type ImagePreparation } from "../../src/train/evaluate.ts";
 import { RunError } from "../../src/util/errors.ts";
@@ -51,7 +51,7 @@ async function expected(model: Classifier, source: LabelledSource) {
   const confusion = new Uint32Array(classes * classes);
   let [first, amongFive, loss] = [0, 0, 0];
   for (const [sample, label] of source.labels.entries()) {
-    const { pixels } = await loadEvalImages([pathOfSample(source, sample)], { ...preparation });
+    const { pixels } = await loadEvalImages([source.path(sample)], { ...preparation });
     const images = normalizePixels(pixels, [1, 16, 16, 3], preparation.mean, preparation.std);
     const logits = [...await model.logits(images).data()];
     const order = logits.map((_, k) => k).sort((a, b) => logits[b] - logits[a]);
@@ -113,7 +113,7 @@ testOnCpu(
         `${folder}/red/00.png`,
       ]]);
       assertEquals(tf.memory().numTensors, tensors);
-      for (const path of source.paths) await Deno.writeTextFile(`${folder}/${path}`, "");
+      for (const path of namesOf(source)) await Deno.writeTextFile(`${folder}/${path}`, "");
       await assertRejects(
         () => evaluateClassifier(model, source, preparation, options),
         RunError,

@@ -1,4 +1,5 @@
 import { listLabelledImages } from "../../src/data/labelled.ts";
+import { namesOf } from "../../src/data/source.ts";
 import { listEvaluationImages } from "../../src/train/evaluation_images.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assertEquals, assertRejects } from "../deps.ts";
@@ -16,12 +17,12 @@ Deno.test("listEvaluationImages() finds what fine-tuning validated with", () =>
     );
     const { validation } = await listLabelledImages(`${folder}/data`, { fraction: 0.4, seed: 4 });
     for (const root of [`${folder}/data`, `${folder}/data/train`]) {
-      const { paths, labels } = await listEvaluationImages(root, { ...all, split: 0.4 });
-      assertEquals({ paths, labels }, { paths: validation.paths, labels: validation.labels });
+      const images = await listEvaluationImages(root, { ...all, split: 0.4 });
+      assertEquals([namesOf(images), images.labels], [namesOf(validation), validation.labels]);
     }
     await writeShapes(`${folder}/data/test`, 1, ["red", "blue"]);
     const test = await listEvaluationImages(`${folder}/data`, all);
-    assertEquals([[...test.paths], [...test.labels]], [["blue/00.png", "red/00.png"], [0, 2]]);
+    assertEquals([namesOf(test), [...test.labels]], [["blue/00.png", "red/00.png"], [0, 2]]);
     assertEquals(
       (await listEvaluationImages(`${folder}/data`, { ...all, split: "train" })).labels.length,
       15,

@@ -1,5 +1,5 @@
 import { loadEvalImages } from "../../src/data/eval_images.ts";
-import { listImages } from "../../src/data/source.ts";
+import { listImages } from "../../src/data/image_folder.ts";
 import { readTensor, writeVariable } from "../../src/gpu/tensors.ts";
 import { createMae, type Mae, type MaeConfig } from "../../src/models/mae.ts";
 import { parameter } from "../../src/nn/parameters.ts";
@@ -55,8 +55,7 @@ testOnBackends(
   () =>
     withPictures(async (folder) => {
       const mae = createMae(config, { seed: 3 });
-      const { paths, root } = await listImages(folder);
-      const { pixels } = await loadEvalImages(paths.map((path) => `${root}/${path}`), {
+      const { pixels } = await loadEvalImages(await listImages(folder), {
         imageSize: [8, 12],
         channels: 3,
         exif: "apply",

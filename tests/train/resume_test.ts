@@ -1,5 +1,7 @@
 import { parseSet } from "../../src/config/layers.ts";
 import { resolvePretrainConfig, toYaml } from "../../src/config/pretrain.ts";
+import { createHash } from "../../src/deps/node.ts";
+import { fileSource } from "../../src/data/source.ts";
 import { changedKeys, configRecord, fingerprint } from "../../src/train/resume.ts";
 import { assertEquals, assertNotEquals } from "../deps.ts";
 
@@ -36,12 +38,27 @@ Deno.test("changedKeys() copes with a stored configuration of another version", 
   assertEquals(changedKeys(null, {}), [""]);
 });
 
-Deno.test("fingerprint() tells names and order, and not where the folder is", async () => {
-  const source = (root: string, ...paths: string[]) => fingerprint({ root, paths, others: 0 });
-  const given = await source("a", "1.png", "2.png");
+Deno.test("fingerprint() tells names and order, and not where the folder is", () => {
+  const source = (root: string, ...paths: string[]) => fingerprint(fileSource(root, paths));
+  const given = source("a", "1.png", "2.png");
   assertEquals(given.length, 64);
-  assertEquals(given, await source("b", "1.png", "2.png"));
+  assertEquals(given, source("b", "1.png", "2.png"));
   for (const other of [["2.png", "1.png"], ["1.png"], ["1.png", "2.png", "3.png"], ["1.png2.png"]]) {
-    assertNotEquals(given, await source("a", ...other));
+    assertNotEquals(given, source("a", ...other));
   }
+  const names = ["1.png", "2.png"].join("\0"); // what it always was: checkpoints hold it
+  assertEquals(given, createHash("sha256").update(names).digest("hex"));
+  const many = Array.from({ length: 20_000 }, (_, i) => `folder/${i}.png`); // more than are hashed at once
+  assertEquals(source("a", ...many), createHash("sha256").update(many.join("\0")).digest("hex"));
+});
+
+Deno.test("fingerprint() asks a source with shards for none of its samples' names", () => {
+  const shards = [{ name: "0.tar", samples: 2 }, { name: "1.tar", samples: 3 }];
+  const never = () => {
+    throw new Error("asked");
+  };
+  const source = { root: "", length: 5, others: 0, name: never, path: never, locate: never };
+  const given = fingerprint({ ...source, shards });
+  assertNotEquals(given, fingerprint({ ...source, shards: shards.toReversed() }));
+  assertNotEquals(given, fingerprint({ ...source, shards: [shards[0], { name: "1.tar", samples: 4 }] }));
 });

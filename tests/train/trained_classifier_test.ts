@@ -1,6 +1,7 @@
 /** A classifier from its checkpoint: what it predicts, and what is no classifier. */
 import { tf } from "../../src/deps/tfjs.ts";
-import { listImages } from "../../src/data/source.ts";
+import { listImages } from "../../src/data/image_folder.ts";
+import { namesOf } from "../../src/data/source.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 import { convertModel } from "../../src/train/convert.ts";
@@ -34,7 +35,7 @@ Deno.test(
     assertEquals(broken, [`${folder}/data/val/green/02.png`]);
     assertEquals(
       predictions.map(({ path }) => path),
-      source.paths.map((path) => `${folder}/data/val/${path}`).filter((path) => !broken.includes(path)),
+      namesOf(source).map((path) => `${folder}/data/val/${path}`).filter((path) => !broken.includes(path)),
     );
     const right = predictions.filter(({ path, classes: [first] }) => path.includes(`/${first.name}/`));
     assert(right.length >= 10, `${right.length} of 11 are right`);
