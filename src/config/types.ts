@@ -69,7 +69,7 @@ export interface DataConfig {
   readonly workers: number | "auto";
   /** How often each image is drawn per epoch, each time cropped anew; `auto` is the least that fills one optimizer step. */
   readonly repeat: number | "auto";
-  /** Whether the orientation tag of a JPEG, PNG or WebP is applied. */
+  /** Whether the orientation that a file asks for is applied. */
   readonly exif: "apply" | "ignore";
   /** Per-channel mean of pixels in [0, 1]. */
   readonly mean: readonly number[];

@@ -1,4 +1,6 @@
 /** From a file's bytes to pixels. What a file holds is read from its first bytes, never from its name. */
+import { decodeAvif, isAvif } from "./avif.ts";
+import { decodeGif } from "./gif.ts";
 import { BrokenImageError, type Channels, type Image, MAX_PIXELS, type StoredImage } from "./image.ts";
 import { decodeJpeg } from "./jpeg.ts";
 import { turnUpright, withChannels } from "./pixels.ts";
@@ -17,11 +19,10 @@ export interface DecodeOptions {
 
 /** Formats that are recognised only to be named: offset and first letters. */
 const NAMED_FORMATS: readonly (readonly [name: string, offset: number, letters: string])[] = [
-  ["a GIF", 0, "GIF8"],
   ["a BMP", 0, "BM"],
   ["a TIFF", 0, "II*\0"],
   ["a TIFF", 0, "MM\0*"],
-  ["a HEIC or AVIF image", 4, "ftyp"],
+  ["a HEIC image or a film", 4, "ftyp"],
   ["a JPEG 2000", 4, "jP  "],
   ["a JPEG XL", 4, "JXL "],
   ["a PDF", 0, "%PDF"],
@@ -30,22 +31,27 @@ const NAMED_FORMATS: readonly (readonly [name: string, offset: number, letters: 
   ["a web page", 0, "<html"],
 ];
 
+/** What can be read, in words. */
+export const READABLE = "JPEG, PNG, WebP, AVIF and GIF";
+
 function hasLetters(bytes: Uint8Array, offset: number, letters: string): boolean {
   for (let i = 0; i < letters.length; i++) if (bytes[offset + i] !== letters.charCodeAt(i)) return false;
   return true;
 }
 
-function decodeStored(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> | StoredImage {
+async function decodeStored(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> {
   if (bytes.length === 0) throw new BrokenImageError("the file is empty");
-  if (hasLetters(bytes, 0, "\xff\xd8\xff")) return decodeJpeg(bytes, maxPixels);
+  if (hasLetters(bytes, 0, "\xff\xd8\xff")) return await decodeJpeg(bytes, maxPixels);
   if (hasLetters(bytes, 0, "\x89PNG\r\n\x1a\n")) return decodePng(bytes, maxPixels);
-  if (hasLetters(bytes, 0, "RIFF") && hasLetters(bytes, 8, "WEBP")) return decodeWebp(bytes, maxPixels);
+  if (hasLetters(bytes, 0, "RIFF") && hasLetters(bytes, 8, "WEBP")) return await decodeWebp(bytes, maxPixels);
+  if (hasLetters(bytes, 0, "GIF87a") || hasLetters(bytes, 0, "GIF89a")) return decodeGif(bytes, maxPixels);
+  if (isAvif(bytes)) return await decodeAvif(bytes, maxPixels);
   const named = NAMED_FORMATS.find(([, offset, letters]) => hasLetters(bytes, offset, letters));
-  throw new BrokenImageError(`${named?.[0] ?? "not an image"}; JPEG, PNG and WebP can be read`);
+  throw new BrokenImageError(`${named?.[0] ?? "not an image"}; ${READABLE} can be read`);
 }
 
 /**
- * Decodes a JPEG, PNG or WebP file to 8-bit pixels with the channels asked for. `docs/data.md` says how each odd kind
+ * Decodes an image file to 8-bit pixels with the channels asked for. `docs/data.md` says how each odd kind
  * of image is treated. Throws {@linkcode BrokenImageError}, whose message is the reason, for everything that is no
  * whole image.
  */

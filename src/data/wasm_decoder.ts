@@ -24,7 +24,7 @@ export class WasmDecoder {
   readonly #name: string;
   readonly #start: (options: DecoderOptions) => Promise<Decoder>;
   readonly #wasm: () => Promise<Uint8Array | undefined>;
-  readonly #settings: readonly boolean[];
+  readonly #settings: readonly (boolean | number)[];
   #running: Promise<Decoder> | undefined;
   #lines: string[] = [];
 
@@ -36,7 +36,7 @@ export class WasmDecoder {
     name: string,
     start: (options: DecoderOptions) => Promise<Decoder>,
     wasm: () => Promise<Uint8Array | undefined>,
-    settings: readonly boolean[] = [],
+    settings: readonly (boolean | number)[] = [],
   ) {
     this.#name = name;
     this.#start = start;

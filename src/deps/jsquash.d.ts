@@ -8,8 +8,8 @@ export interface DecoderOptions {
 
 /** One instance with a heap of its own. */
 export interface Decoder {
-  /** Decodes a file to RGBA; null or a throw when the C code refuses it. JPEG has one setting: apply the orientation. */
-  decode(bytes: Uint8Array, ...settings: readonly boolean[]): ImageData | null;
+  /** Decodes a file to RGBA; null or a throw when the C code refuses it. JPEG has one setting: apply the orientation; AVIF too: bits. */
+  decode(bytes: Uint8Array, ...settings: readonly (boolean | number)[]): ImageData | null;
   /** The heap; it grows and never shrinks. */
   readonly HEAP8: Int8Array;
 }

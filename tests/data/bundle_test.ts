@@ -1,6 +1,6 @@
 /** The data path bundled into two files, in another folder, without sources and without a cache of packages. */
 import { assert, assertEquals } from "../deps.ts";
-import { imageBytes, inFolder, maeAugment } from "./support.ts";
+import { formatBytes, imageBytes, inFolder, maeAugment } from "./support.ts";
 
 async function run(args: string[], env: Record<string, string> = {}): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, env }).output();
@@ -19,7 +19,7 @@ Deno.test("a bundled loader finds its worker and its decoders beside it", async 
        const source = await listImages("${folder}/images");
        for (const workers of [0, 2]) {
          const loader = await openLoader({ source, workers, imageSize: [8, 8], channels: 3, exif: "apply", seed: 1,
-           augment: ${JSON.stringify(maeAugment)}, batchSize: 4, accumulate: 1, repeat: 1 });
+           augment: ${JSON.stringify(maeAugment)}, batchSize: 5, accumulate: 1, repeat: 1 });
          const { pixels } = await loader.next();
          console.log(pixels.reduce((sum, value) => sum + value, 0), loader.broken.length);
          await loader.close();
@@ -29,6 +29,7 @@ Deno.test("a bundled loader finds its worker and its decoders beside it", async 
     for (const name of ["progressive.jpg", "cmyk.jpg", "lossy.webp", "rgb16.png"]) {
       await Deno.writeFile(`${folder}/images/${name}`, await imageBytes(name));
     }
+    await Deno.writeFile(`${folder}/images/rgb.avif`, await formatBytes("rgb.avif"));
     await run(["bundle", "--quiet", "--output", `${folder}/bundled/program.js`, `${folder}/program.ts`]);
     await run([
       "bundle",

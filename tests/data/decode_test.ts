@@ -201,8 +201,8 @@ Deno.test("decodeImage() says what a file is that is no image", async () => {
   await assertBroken(new Uint8Array(5000), "not an image");
   await assertBroken(text("this is a plain text with the wrong ending"), "not an image");
   await assertBroken(text("<!DOCTYPE html><title>404</title>"), "a web page");
-  await assertBroken(text("GIF89a......"), "a GIF");
-  await assertBroken(text("\0\0\0\x1cftypavif"), "a HEIC or AVIF image");
+  await assertBroken(text("BM............"), "a BMP");
+  await assertBroken(text("\0\0\0\x1cftypheic\0\0\0\0mif1heic"), "a HEIC image");
   await assertBroken(Uint8Array.of(0xff, 0xd8, 0xff), "truncated");
   await assertBroken(Uint8Array.of(0xff, 0xd8, 0xff, 0xd9), "no frame header");
   await assertBroken(await imageBytes("arithmetic.jpg"), "arithmetic coding is not implemented");

@@ -62,3 +62,30 @@ export async function writeImages(folder: string, count: number): Promise<void> 
 
 /** MAE's augmentation. */
 export const maeAugment: AugmentConfig = { cropScale: [0.2, 1], cropRatio: [3 / 4, 4 / 3], flip: true };
+
+/** The bytes of a file in tests/fixtures/formats. */
+export function formatBytes(name: string): Promise<Uint8Array> {
+  return Deno.readFile(fixturePath(`formats/${name}`));
+}
+
+/** What a file in tests/fixtures/formats holds. */
+export interface ExpectedFormat {
+  /** [height, width] or [height, width, channels]. */
+  readonly shape: readonly number[];
+  /** numpy's name of the values' type. */
+  readonly type: string;
+  /** The values' bytes. */
+  readonly pixels: Uint8Array;
+}
+
+/** What the files with an ending hold, by name. */
+export async function expectedFormats(ending: string): Promise<[string, ExpectedFormat][]> {
+  const text = await Deno.readTextFile(fixturePath("formats/expected.json"));
+  const all = Object.entries(
+    JSON.parse(text) as Record<string, Omit<ExpectedFormat, "pixels"> & { pixels: string }>,
+  );
+  return all.filter(([name]) => name.endsWith(ending)).map(([name, { shape, type, pixels }]) => [
+    name,
+    { shape, type, pixels: fromBase64(pixels) },
+  ]);
+}

@@ -29,7 +29,7 @@ function images(
   return {
     name,
     recipe: async () => ({
-      seeds: await fixtures(...files.map((file) => `images/${file}`)),
+      seeds: await fixtures(...files),
       words: words.map((word) => Uint8Array.from(word, (letter) => letter.charCodeAt(0))),
       isText: false,
       repair,
@@ -42,7 +42,14 @@ function images(
 /** PNG files. */
 export const png: Target = images(
   "png",
-  ["gray1_adam7.png", "palette4_trns.png", "rgb8.png", "rgba16.png", "gray16_trns_adam7.png", "exif_6.png"],
+  [
+    "images/gray1_adam7.png",
+    "images/palette4_trns.png",
+    "images/rgb8.png",
+    "images/rgba16.png",
+    "images/gray16_trns_adam7.png",
+    "images/exif_6.png",
+  ],
   ["IHDR", "PLTE", "tRNS", "IDAT", "IEND", "eXIf", "iCCP", "acTL", "\0\0\0\0", "\xff\xff\xff\xff"],
   repairPng,
 );
@@ -50,7 +57,14 @@ export const png: Target = images(
 /** JPEG files. */
 export const jpeg: Target = images(
   "jpeg",
-  ["rgb.jpg", "gray.jpg", "progressive.jpg", "restart.jpg", "cmyk.jpg", "exif_6.jpg"],
+  [
+    "images/rgb.jpg",
+    "images/gray.jpg",
+    "images/progressive.jpg",
+    "images/restart.jpg",
+    "images/cmyk.jpg",
+    "images/exif_6.jpg",
+  ],
   [
     "\xff\xd8",
     "\xff\xd9",
@@ -70,6 +84,54 @@ export const jpeg: Target = images(
 /** WEBP files. */
 export const webp: Target = images(
   "webp",
-  ["lossy.webp", "lossless.webp", "alpha.webp", "lossy_alpha.webp", "animated.webp", "exif_8.webp"],
+  [
+    "images/lossy.webp",
+    "images/lossless.webp",
+    "images/alpha.webp",
+    "images/lossy_alpha.webp",
+    "images/animated.webp",
+    "images/exif_8.webp",
+  ],
   ["RIFF", "WEBP", "VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF", "EXIF", "\xff\xff\xff\xff"],
+);
+
+/** GIF files. */
+export const gif: Target = images(
+  "gif",
+  [
+    "formats/palette.gif",
+    "formats/interlaced.gif",
+    "formats/gray.gif",
+    "formats/two_colors.gif",
+    "formats/offset_transparent.gif",
+    "formats/animated.gif",
+  ],
+  ["GIF87a", "GIF89a", "\x21\xf9\x04", "\x21\xff", "\x2c", "\x3b", "\0", "\xff\xff\xff\xff"],
+);
+
+/** AVIF files. */
+export const avif: Target = images(
+  "avif",
+  [
+    "formats/rgb.avif",
+    "formats/gray.avif",
+    "formats/alpha.avif",
+    "formats/sequence.avif",
+    "formats/exif_7.avif",
+  ],
+  [
+    "ftyp",
+    "meta",
+    "iloc",
+    "iprp",
+    "ipco",
+    "ispe",
+    "av1C",
+    "irot",
+    "imir",
+    "mdat",
+    "moov",
+    "tkhd",
+    "\xff\xff\xff\xff",
+  ],
 );

@@ -3,7 +3,7 @@
  * format, and a call that takes one input.
  */
 
-import { jpeg, png, webp } from "./image_targets.ts";
+import { avif, gif, jpeg, png, webp } from "./image_targets.ts";
 import { tar } from "./shard_targets.ts";
 import type { Target } from "./target.ts";
 import { model, pickle, safetensors, safetensorsHeader, torchOld, torchZip } from "./tensor_targets.ts";
@@ -26,5 +26,7 @@ export const TARGETS: readonly Target[] = [
   png,
   jpeg,
   webp,
+  gif,
+  avif,
   tar,
 ];

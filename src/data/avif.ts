@@ -1,0 +1,103 @@
+/** AVIF files: declared size and orientation by their boxes (ISO/IEC 14496-12), pixels by libavif. */
+import { embeddedAvifWasm, startAvifDecoder } from "../deps/images.ts";
+import { BrokenImageError, checkDeclaredSize, type StoredImage } from "./image.ts";
+import { WasmDecoder } from "./wasm_decoder.ts";
+
+const libavif = new WasmDecoder("AVIF", startAvifDecoder, embeddedAvifWasm, [8]);
+
+/** Boxes that hold boxes, and the bytes of their own in front of them. */
+const CONTAINERS: Readonly<Record<string, number>> = { meta: 4, iprp: 0, ipco: 0, moov: 0, trak: 0 };
+
+interface Box {
+  readonly name: string;
+  readonly body: Uint8Array;
+}
+
+/** What the boxes say. */
+interface Layout {
+  height: number;
+  width: number;
+  /** Quarter turns, counter-clockwise. */
+  turns: number;
+  /** Whether the upper and lower half change places after turning, or left and right, or nothing does. */
+  mirror: "rows" | "columns" | null;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The boxes side by side in a run of bytes; throws when one reaches beyond its end. */
+function readBoxes(bytes: Uint8Array): Box[] {
+  const view = viewOf(bytes);
+  const boxes: Box[] = [];
+  for (let at = 0; at < bytes.length;) {
+    if (at + 8 > bytes.length) throw new BrokenImageError("truncated AVIF box");
+    const short = view.getUint32(at);
+    const isLong = short === 1 && at + 16 <= bytes.length;
+    const size = short === 0 ? bytes.length - at : isLong ? Number(view.getBigUint64(at + 8)) : short;
+    const head = isLong ? 16 : 8;
+    if (size < head || at + size > bytes.length) throw new BrokenImageError("truncated AVIF box");
+    const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    boxes.push({ name, body: bytes.subarray(at + head, at + size) });
+    at += size;
+  }
+  return boxes;
+}
+
+/** Whether the first box says that the file is AVIF and not another kind of this container (HEIC, MP4). */
+export function isAvif(bytes: Uint8Array): boolean {
+  if (bytes.length < 16 || viewOf(bytes).getUint32(4) !== 0x66747970) return false; // "ftyp"
+  const end = Math.min(bytes.length, viewOf(bytes).getUint32(0));
+  for (let at = 8; at + 4 <= end; at += 4) {
+    const brand = String.fromCharCode(...bytes.subarray(at, at + 4));
+    if (brand === "avif" || brand === "avis") return true;
+  }
+  return false;
+}
+
+/** Notes what a box says, and the boxes in it. The largest size counts: an image may be put together of tiles. */
+function note(layout: Layout, { name, body }: Box): void {
+  if (name in CONTAINERS) {
+    for (const inner of readBoxes(body.subarray(CONTAINERS[name]))) note(layout, inner);
+  } else if (name === "ispe" && body.length >= 12) {
+    noteSize(layout, viewOf(body).getUint32(8), viewOf(body).getUint32(4));
+  } else if (name === "tkhd" && body.length >= 84) {
+    noteSize(layout, viewOf(body).getUint16(body.length - 4), viewOf(body).getUint16(body.length - 8));
+  } else if (name === "irot" && body.length >= 1) {
+    layout.turns = body[0] & 3;
+  } else if (name === "imir" && body.length >= 1) {
+    layout.mirror = (body[0] & 1) === 0 ? "rows" : "columns";
+  }
+}
+
+function noteSize(layout: Layout, height: number, width: number): void {
+  layout.height = Math.max(layout.height, height);
+  layout.width = Math.max(layout.width, width);
+}
+
+/** For each number of quarter turns the EXIF orientation: not mirrored, rows mirrored, columns mirrored. */
+const ORIENTATIONS = [[1, 4, 2], [8, 5, 7], [3, 2, 4], [6, 7, 5]] as const;
+
+function orientationOf({ turns, mirror }: Layout): number {
+  return ORIENTATIONS[turns][mirror === null ? 0 : mirror === "rows" ? 1 : 2];
+}
+
+/**
+ * Decodes an AVIF to RGBA, of a sequence its first frame. The turn and the mirror that it asks for become the orientation; what
+ * EXIF data it carries says nothing, as the format has it. Throws {@linkcode BrokenImageError}.
+ */
+export async function decodeAvif(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> {
+  const layout: Layout = { height: 0, width: 0, turns: 0, mirror: null };
+  for (const box of readBoxes(bytes)) note(layout, box);
+  if (layout.height === 0 && layout.width === 0) throw new BrokenImageError("the AVIF declares no size");
+  checkDeclaredSize(layout.height, layout.width, maxPixels);
+  const { image, lines } = await libavif.decode(bytes);
+  if (image === null) {
+    throw new BrokenImageError(`damaged AVIF${lines.length > 0 ? `: ${lines.at(-1)}` : ""}`);
+  }
+  const { height, width } = image;
+  checkDeclaredSize(height, width, maxPixels);
+  const data = new Uint8Array(image.data.buffer, image.data.byteOffset, image.data.byteLength);
+  return { data, height, width, channels: 4, orientation: orientationOf(layout) };
+}
