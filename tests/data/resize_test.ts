@@ -1,6 +1,9 @@
-import type { Image } from "../../src/data/image.ts";
+import type { Box, Image } from "../../src/data/image.ts";
 import { resizeBicubic } from "../../src/data/resize.ts";
-import { assertEquals } from "../deps.ts";
+import { resizeByDefinition } from "../../src/data/resize_definition.ts";
+import { resizeBySimd } from "../../src/data/resize_simd.ts";
+import { Random } from "../../src/util/random.ts";
+import { assert, assertEquals } from "../deps.ts";
 import { Fixture, fixtureJson } from "../support/fixtures.ts";
 import { noise } from "./support.ts";
 
@@ -86,4 +89,56 @@ Deno.test("resizeBicubic() writes to the given place and nowhere else", () => {
   resizeBicubic(image, box, [4, 4], shared.subarray(20, 68));
   assertEquals(shared.slice(20, 68), resizeBicubic(image, box, [4, 4]));
   assertEquals([...shared.slice(0, 20), ...shared.slice(68)].every((value) => value === 9), true);
+});
+
+/** What the definition gives. */
+function defined(image: Image, box: Box, size: [number, number]): Uint8Array {
+  const out = new Uint8Array(size[0] * size[1] * image.channels);
+  resizeByDefinition(image, box, size, out);
+  return out;
+}
+
+Deno.test("resizeBySimd() equals the definition for every shape, box and channel count", () => {
+  const random = new Random(3);
+  for (let i = 0; i < 150; i++) {
+    const channels = 1 + i % 5;
+    const height = 1 + random.integer(i % 10 === 0 ? 400 : 70), width = 1 + random.integer(90);
+    const levels = i % 3 === 0 ? 2 : 256; // black and white overshoots on both sides
+    const data = Uint8Array.from(
+      { length: height * width * channels },
+      () => Math.floor(random.integer(levels) * 255 / (levels - 1)),
+    );
+    const box = { height: 1 + random.integer(height), width: 1 + random.integer(width), top: 0, left: 0 };
+    box.top = random.integer(height - box.height + 1);
+    box.left = random.integer(width - box.width + 1);
+    const size: [number, number] = [1 + random.integer(64), 1 + random.integer(64)];
+    const image = { data, height, width, channels };
+    const out = new Uint8Array(size[0] * size[1] * channels);
+    assert(resizeBySimd(image, box, size, channels, out));
+    assertEquals(out, defined(image, box, size), JSON.stringify({ channels, height, width, box, size }));
+  }
+});
+
+Deno.test("resizeBySimd() leaves out channels behind those that are wanted", () => {
+  const image = noise(40, 50, 4), box = { top: 3, left: 5, height: 30, width: 41 };
+  const three = Uint8Array.from(
+    { length: 40 * 50 * 3 },
+    (_, i) => image.data[Math.floor(i / 3) * 4 + i % 3],
+  );
+  const out = new Uint8Array(16 * 16 * 3);
+  assert(resizeBySimd(image, box, [16, 16], 3, out));
+  assertEquals(out, defined({ ...image, data: three, channels: 3 }, box, [16, 16]));
+});
+
+Deno.test("resizeBicubic() takes images of 20,000 pixels a side, and falls back where memory would grow too far", () => {
+  for (const [height, width] of [[20_000, 40], [40, 20_000]]) {
+    const image = noise(height, width, 3);
+    const box = { top: 0, left: 0, height, width };
+    assert(resizeBySimd(image, box, [24, 24], 3, new Uint8Array(24 * 24 * 3)));
+    assertEquals(resizeBicubic(image, box, [24, 24]), defined(image, box, [24, 24]));
+  }
+  const image = { data: new Uint8Array(5_000_000).fill(7), height: 1, width: 5_000_000, channels: 1 };
+  const box = { top: 0, left: 0, height: 1, width: image.width };
+  assert(!resizeBySimd(image, box, [2, 2], 1, new Uint8Array(4)));
+  assertEquals(resizeBicubic(image, box, [2, 2]), new Uint8Array(4).fill(7));
 });
