@@ -131,6 +131,7 @@ export type {
   PretrainConfig,
   ProbeConfig,
   RunConfig,
+  ShuffleConfig,
   Size,
   TargetConfig,
   TransformerConfig,
@@ -252,6 +253,7 @@ export {
   type LoaderOptions,
   openLoader,
 } from "./src/data/loader.ts";
+export type { Part } from "./src/data/sampler.ts";
 export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
 export type { Channels } from "./src/data/image.ts";
 export { officialCropShare } from "./src/data/augment.ts";

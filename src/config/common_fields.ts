@@ -126,6 +126,17 @@ export const dataFields = {
   ),
 };
 
+/** `data.shuffle:` */
+export const shuffleFields = {
+  buffer: field(
+    "data.shuffle.buffer",
+    whole(1, 100_000_000),
+    10_000,
+    "samples of shards from which the next one is drawn at random",
+  ),
+  shards: field("data.shuffle.shards", whole(1, 100_000), 16, "shards that are read in turn"),
+};
+
 /** `optim:` of what AdamW trains. */
 export const optimFields = {
   batchSize: field("optim.batch_size", whole(1, 1_000_000), 64, "images computed at once"),

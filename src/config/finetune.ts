@@ -4,7 +4,7 @@ import { stringifyYaml } from "../deps/std.ts";
 import { checkpointLayers } from "./checkpoint_encoder.ts";
 import { labelledDataFields } from "./classifier_fields.ts";
 import { resolveLabelledData } from "./classifier_sections.ts";
-import { encoderFields, presetField } from "./common_fields.ts";
+import { encoderFields, presetField, shuffleFields } from "./common_fields.ts";
 import { resolveEncoder, writtenEncoder } from "./common_sections.ts";
 import { checkFinetune } from "./finetune_checks.ts";
 import {
@@ -35,6 +35,7 @@ const fields: readonly Field<unknown>[] = [
   ...Object.values(encoderFields),
   ...Object.values(finetuneModelFields),
   ...Object.values(labelledDataFields),
+  ...Object.values(shuffleFields),
   ...Object.values(finetuneAugmentFields),
   ...[randAugmentSection, colorJitterSection, erasingSection].flatMap(fieldsOf),
   ...Object.values(mixFields),
@@ -127,6 +128,7 @@ export function finetuneYaml(config: FinetuneConfig): string {
     writtenEncoder(model),
     written(finetuneModelFields, model),
     written(labelledDataFields, data),
+    written(shuffleFields, data.shuffle),
     written(finetuneAugmentFields, data.augment),
     writtenOptional(randAugmentSection, data.augment.randAugment),
     writtenOptional(colorJitterSection, data.augment.colorJitter),

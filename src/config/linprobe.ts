@@ -5,7 +5,7 @@ import { checkpointLayers } from "./checkpoint_encoder.ts";
 import { checkClassifierJob } from "./classifier_checks.ts";
 import { labelledDataFields } from "./classifier_fields.ts";
 import { resolveLabelledData } from "./classifier_sections.ts";
-import { encoderFields, presetField } from "./common_fields.ts";
+import { encoderFields, presetField, shuffleFields } from "./common_fields.ts";
 import { resolveEncoder, writtenEncoder } from "./common_sections.ts";
 import type {
   ClassifierModelConfig,
@@ -30,6 +30,7 @@ const fields: readonly Field<unknown>[] = [
   ...Object.values(encoderFields),
   ...Object.values(linprobeModelFields),
   ...Object.values(labelledDataFields),
+  ...Object.values(shuffleFields),
   ...fieldsOf(linprobeAugmentSection),
   ...Object.values(linprobeOptimFields),
   ...Object.values(linprobeRunFields),
@@ -100,6 +101,7 @@ export function linprobeYaml(config: LinprobeConfig): string {
     writtenEncoder(model),
     written(linprobeModelFields, model),
     written(labelledDataFields, data),
+    written(shuffleFields, data.shuffle),
     writtenOptional(linprobeAugmentSection, data.augment),
     written(linprobeOptimFields, config.optim),
     written(linprobeRunFields, config.run),

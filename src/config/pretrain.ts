@@ -1,7 +1,14 @@
 /** The configuration of `mae pretrain`: layers in, one checked value out, and back to YAML. */
 
 import { stringifyYaml } from "../deps/std.ts";
-import { augmentFields, dataFields, encoderFields, optimFields, presetField } from "./common_fields.ts";
+import {
+  augmentFields,
+  dataFields,
+  encoderFields,
+  optimFields,
+  presetField,
+  shuffleFields,
+} from "./common_fields.ts";
 import { defaultStatistics, resolveEncoder, writtenEncoder } from "./common_sections.ts";
 import type { ConfigLayer } from "./layers.ts";
 import { checkPretrain } from "./pretrain_checks.ts";
@@ -19,7 +26,9 @@ import type { DataConfig, ModelConfig, OptimConfig, PretrainConfig } from "./typ
 
 const fields: readonly Field<unknown>[] = [
   presetField,
-  ...[encoderFields, modelFields, decoderFields, maskFields, targetFields, dataFields, augmentFields]
+  ...[encoderFields, modelFields, decoderFields, maskFields, targetFields]
+    .flatMap((table): Field<unknown>[] => Object.values(table)),
+  ...[dataFields, shuffleFields, augmentFields]
     .flatMap((table): Field<unknown>[] => Object.values(table)),
   ...Object.values(optimFields),
   ...Object.values(runFields),
@@ -64,6 +73,7 @@ function resolveModel(settings: Settings): ModelConfig {
 function resolveData(settings: Settings, channels: number): DataConfig {
   return {
     ...settings.section(dataFields, defaultStatistics(channels)),
+    shuffle: settings.section(shuffleFields),
     augment: settings.section(augmentFields),
   };
 }
@@ -83,6 +93,7 @@ export function toYaml(config: PretrainConfig): string {
     written(maskFields, config.mask),
     written(targetFields, config.target),
     written(dataFields, data),
+    written(shuffleFields, data.shuffle),
     written(augmentFields, data.augment),
     written(optimFields, config.optim),
     written(runFields, config.run),

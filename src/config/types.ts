@@ -59,6 +59,14 @@ export interface AugmentConfig {
   readonly flip: boolean;
 }
 
+/** `data.shuffle:`, for data in shards. */
+export interface ShuffleConfig {
+  /** Samples in the buffer from which the next one is drawn at random; 1 keeps the order of reading. */
+  readonly buffer: number;
+  /** Shards that are read in turn. */
+  readonly shards: number;
+}
+
 /** `data:` */
 export interface DataConfig {
   /** Folder of images, searched recursively. */
@@ -69,6 +77,8 @@ export interface DataConfig {
   readonly workers: number | "auto";
   /** How often each image is drawn per epoch, each time cropped anew; `auto` is the least that fills one optimizer step. */
   readonly repeat: number | "auto";
+  /** How samples of shards are mixed; single files are in random order without it. */
+  readonly shuffle: ShuffleConfig;
   /** Whether the orientation that a file asks for is applied. */
   readonly exif: "apply" | "ignore";
   /** Per-channel mean of pixels in [0, 1]. */

@@ -2,11 +2,13 @@
  * The stream of training batches: decoded, cropped and flipped images in the order of the sampler, made ahead of time
  * in workers.
  */
+import type { ShuffleConfig } from "../config/types.ts";
 import { RunError } from "../util/errors.ts";
+import { type DrawingOrder, orderOf } from "./order.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
 import type { ItemFailure, RenderSettings } from "./render.ts";
 import { renderSamples } from "./render_samples.ts";
-import { epochOrder, type EpochPlan, placeOf, planEpoch, substituteSample } from "./sampler.ts";
+import { type EpochPlan, type Part, placeOf, planEpoch, substituteSample } from "./sampler.ts";
 import type { ImageSource } from "./source.ts";
 
 /** What a loader needs to know. */
@@ -19,6 +21,13 @@ export interface LoaderOptions extends RenderSettings {
   readonly accumulate: number;
   /** How often each image is drawn per epoch; `auto` is the least that fills one step. */
   readonly repeat: number | "auto";
+  /** How samples of shards are mixed; a buffer of 10,000 and 16 shards at a time by default. */
+  readonly shuffle?: ShuffleConfig;
+  /**
+   * Which of several processes this is, by default the only one. Each makes its own `batchSize` images of every micro-batch;
+   * together they make the batches that one process would with so many times the size.
+   */
+  readonly part?: Part;
   /** Data workers; `auto` is the number of cores, at most 8; 0 works in this thread when a batch is asked for. */
   readonly workers: number | "auto";
   /** Optimizer step to begin with, for resuming. */
@@ -103,6 +112,7 @@ class ShuffledLoader implements Loader {
   waitSeconds = 0;
   readonly #options: LoaderOptions;
   readonly #plan: EpochPlan;
+  readonly #order: DrawingOrder;
   readonly #renderer: Renderer;
   /** Batches made before they are asked for. */
   readonly #ahead: number;
@@ -111,7 +121,6 @@ class ShuffledLoader implements Loader {
   readonly #queue: Promise<FilledBuffer>[] = [];
   readonly #lent: SharedArrayBuffer[] = [];
   readonly #brokenSamples = new Set<number>();
-  #order: { epoch: number; samples: Uint32Array } | undefined;
   #nextMicroBatch: number;
   #failure: Error | undefined;
 
@@ -121,6 +130,7 @@ class ShuffledLoader implements Loader {
     const bytes = batchSize * imageSize[0] * imageSize[1] * channels;
     this.#options = options;
     this.#plan = plan;
+    this.#order = orderOf(options.source, options.seed, plan.repeat, options.shuffle);
     this.#nextMicroBatch = startStep * options.accumulate;
     this.#renderer = workers === 0
       ? inlineRenderer(renderSettings(options))
@@ -183,8 +193,7 @@ class ShuffledLoader implements Loader {
   async #fill(microBatch: number, buffer: SharedArrayBuffer): Promise<FilledBuffer> {
     const { batchSize } = this.#options;
     const { epoch, step, firstPosition } = placeOf(microBatch, this.#plan);
-    const order = this.#epochOrder(epoch);
-    const indices = order.slice(firstPosition, firstPosition + batchSize);
+    const indices = this.#order.draw(epoch, firstPosition, batchSize);
     const attempts = new Uint32Array(batchSize);
     let slots = Array.from(indices.keys());
     while (slots.length > 0) {
@@ -195,14 +204,6 @@ class ShuffledLoader implements Loader {
       slots = failures.map(({ slot }) => slot);
     }
     return { batch: { pixels: new Uint8Array(buffer), indices, epoch, step }, buffer };
-  }
-
-  #epochOrder(epoch: number): Uint32Array {
-    if (this.#order?.epoch !== epoch) {
-      const samples = epochOrder(this.#options.seed, epoch, this.#plan.samples, this.#plan.repeat);
-      this.#order = { epoch, samples };
-    }
-    return this.#order.samples;
   }
 
   /**
@@ -245,9 +246,9 @@ class ShuffledLoader implements Loader {
  * optimizer step.
  */
 export function openLoader(options: LoaderOptions): Promise<Loader> {
-  const { source, repeat, batchSize, accumulate } = options;
+  const { source, repeat, batchSize, accumulate, part } = options;
   // a promise, so that whatever goes wrong comes the same way
   return Promise.resolve().then(() =>
-    new ShuffledLoader(options, planEpoch(source.length, repeat, batchSize, accumulate))
+    new ShuffledLoader(options, planEpoch(source.length, repeat, batchSize, accumulate, part))
   );
 }

@@ -1,12 +1,16 @@
 /** Batches of images whose features are known: only which images they are, in the order that training draws them. */
+import type { ShuffleConfig } from "../config/types.ts";
 import type { BrokenFile, ImageBatch, Loader } from "../data/loader.ts";
-import { epochOrder, type EpochPlan, placeOf, planEpoch } from "../data/sampler.ts";
+import { type DrawingOrder, type OrderedSource, orderOf } from "../data/order.ts";
+import { type EpochPlan, placeOf, planEpoch } from "../data/sampler.ts";
 import { RunError } from "../util/errors.ts";
 
 /** What decides which image stands where. */
 export interface FeatureLoaderOptions {
-  /** Images in the data set. */
-  readonly samples: number;
+  /** The data set. */
+  readonly source: OrderedSource;
+  /** How samples of shards are mixed. */
+  readonly shuffle: ShuffleConfig;
   /** Images of a micro-batch. */
   readonly batchSize: number;
   /** Micro-batches of an optimizer step. */
@@ -25,16 +29,17 @@ export class FeatureLoader implements Loader {
   readonly broken: readonly BrokenFile[] = [];
   /** Nothing is waited for. */
   readonly waitSeconds = 0;
-  readonly #seed: number;
   readonly #plan: EpochPlan;
-  #order: { readonly epoch: number; readonly samples: Uint32Array } | undefined;
+  readonly #order: DrawingOrder;
   #next: number;
   #closed = false;
 
   /** Throws `InputError` when the data set, repeated as told, does not fill one step. */
-  constructor({ samples, batchSize, accumulate, repeat, seed, startStep }: FeatureLoaderOptions) {
-    this.#plan = planEpoch(samples, repeat, batchSize, accumulate);
-    this.#seed = seed;
+  constructor(
+    { source, shuffle, batchSize, accumulate, repeat, seed, startStep }: FeatureLoaderOptions,
+  ) {
+    this.#plan = planEpoch(source.length, repeat, batchSize, accumulate);
+    this.#order = orderOf(source, seed, this.#plan.repeat, shuffle);
     this.#next = startStep * accumulate;
   }
 
@@ -57,7 +62,7 @@ export class FeatureLoader implements Loader {
   next(): Promise<ImageBatch> {
     if (this.#closed) return Promise.reject(new RunError("The data loader is closed"));
     const { epoch, step, firstPosition } = placeOf(this.#next++, this.#plan);
-    const indices = this.#orderOf(epoch).slice(firstPosition, firstPosition + this.#plan.batchSize);
+    const indices = this.#order.draw(epoch, firstPosition, this.#plan.batchSize);
     return Promise.resolve({ pixels: new Uint8Array(0), indices, epoch, step });
   }
 
@@ -65,13 +70,5 @@ export class FeatureLoader implements Loader {
   close(): Promise<void> {
     this.#closed = true;
     return Promise.resolve();
-  }
-
-  #orderOf(epoch: number): Uint32Array {
-    if (this.#order?.epoch !== epoch) {
-      const { samples, repeat } = this.#plan;
-      this.#order = { epoch, samples: epochOrder(this.#seed, epoch, samples, repeat) };
-    }
-    return this.#order.samples;
   }
 }

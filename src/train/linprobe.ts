@@ -74,7 +74,7 @@ export async function linprobe(
   checkBatch(config);
   const images = await listImagesOf(config, onEvent);
   const { data, model: { imageSize, channels }, optim, run } = config;
-  const { augment, exif, cropShare, repeat } = data;
+  const { augment, exif, cropShare, repeat, shuffle } = data;
   const parts = await openRun(
     {
       job: "linprobe",
@@ -83,8 +83,8 @@ export async function linprobe(
       source: () => Promise.resolve(images.train),
       images: { imageSize, channels, augment: augment ?? { cropShare }, exif },
       loader: augment === null
-        ? ({ length }, startStep) =>
-          new FeatureLoader({ ...optim, samples: length, repeat, seed: run.seed, startStep })
+        ? (source, startStep) =>
+          new FeatureLoader({ ...optim, source, shuffle, repeat, seed: run.seed, startStep })
         : undefined,
       create: (resumed, cleanup) => createModel(config, images, resumed, options, cleanup),
       keepsBest: true,

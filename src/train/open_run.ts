@@ -58,7 +58,7 @@ export interface RunResult {
 /** What a job's configuration says of how it runs, and of its data. */
 export interface JobConfig extends RunSettings {
   /** How images are read. */
-  readonly data: Pick<DataConfig, "workers" | "repeat">;
+  readonly data: Pick<DataConfig, "workers" | "repeat" | "shuffle">;
 }
 
 /** A run that is to be opened. */
@@ -149,6 +149,7 @@ function openData(
     batchSize: optim.batchSize,
     accumulate: optim.accumulate,
     repeat: data.repeat,
+    shuffle: data.shuffle,
     seed: run.seed,
     workers: data.workers,
     startStep,

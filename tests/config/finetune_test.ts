@@ -63,6 +63,7 @@ Deno.test("resolveFinetuneConfig() has the paper's recipe for ViT-B", () => {
       },
       workers: "auto",
       repeat: "auto",
+      shuffle: { buffer: 10_000, shards: 16 },
       exif: "apply",
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],

@@ -25,6 +25,7 @@ Deno.test("resolvePretrainConfig() has the defaults of the contract", () => {
       augment: { cropScale: [0.2, 1], cropRatio: [3 / 4, 4 / 3], flip: true },
       workers: "auto",
       repeat: "auto",
+      shuffle: { buffer: 10_000, shards: 16 },
       exif: "apply",
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],

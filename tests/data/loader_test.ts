@@ -80,6 +80,24 @@ Deno.test("openLoader() resumes at a step with the batches of a run that never s
   });
 });
 
+Deno.test("openLoader() gives several processes the batches of one, each its part", async () => {
+  await inFolder(async (folder) => {
+    await writeImages(folder, 13);
+    const whole = await batchesOf(await optionsFor(folder, { batchSize: 4, accumulate: 1 }), 5);
+    const part = async (index: number) =>
+      await batchesOf(
+        await optionsFor(folder, { batchSize: 2, accumulate: 1, part: { index, count: 2 } }),
+        5,
+      );
+    const [first, second] = [await part(0), await part(1)];
+    whole.forEach(({ pixels, indices, epoch, step }, i) => {
+      assertEquals([first[i].epoch, second[i].step], [epoch, step]);
+      assertEquals([...first[i].indices, ...second[i].indices], indices);
+      assertEquals([...first[i].pixels, ...second[i].pixels], [...pixels]);
+    });
+  });
+});
+
 Deno.test("openLoader() draws each image once an epoch, anew each time, and by its seed", async () => {
   await inFolder(async (folder) => {
     await writeImages(folder, 8);

@@ -1,6 +1,7 @@
 import {
   augmentationStream,
   epochOrder,
+  type EpochPlan,
   placeOf,
   planEpoch,
   substituteSample,
@@ -47,6 +48,22 @@ Deno.test("placeOf() walks through epochs, steps and positions without gap", () 
     next = firstPosition + 4 === 48
       ? { epoch: epoch + 1, position: 0 }
       : { epoch, position: firstPosition + 4 };
+  }
+});
+
+Deno.test("placeOf() deals the positions of an epoch to processes, none twice and none to nobody", () => {
+  const whole = planEpoch(50, 1, 6, 2);
+  const positions = (plan: EpochPlan, microBatches: number) =>
+    Array.from({ length: microBatches }, (_, i) => placeOf(i, plan)).flatMap(({ epoch, firstPosition }) =>
+      Array.from({ length: plan.batchSize }, (_, i) => epoch * 1000 + firstPosition + i)
+    );
+  const parts = [0, 1, 2].map((index) => planEpoch(50, 1, 2, 2, { index, count: 3 }));
+  assertEquals(parts.map(({ stepsPerEpoch }) => stepsPerEpoch), [4, 4, 4]);
+  const dealt = parts.map((plan) => positions(plan, 20));
+  assertEquals(dealt.flat().sort((a, b) => a - b), positions(whole, 20));
+  assertEquals(dealt[1].slice(0, 4), [2, 3, 8, 9]);
+  for (const part of [{ index: 2, count: 2 }, { index: -1, count: 2 }, { index: 0, count: 0.5 }]) {
+    assertThrows(() => planEpoch(50, 1, 2, 2, part), InputError, "is none");
   }
 });
 

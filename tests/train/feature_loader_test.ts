@@ -9,18 +9,24 @@ import { writeImages } from "./support.ts";
 Deno.test("FeatureLoader draws the images that the loader of images draws", () =>
   inFolder(async (folder) => {
     await writeImages(folder, 7);
-    for (const repeat of [1, 3, "auto"] as const) {
+    const files = await listImages(folder);
+    const shuffle = { buffer: 3, shards: 2 };
+    const shards = [3, 0, 4].map((samples, i) => ({ name: `${i}.tar`, samples }));
+    for (
+      const [source, repeat] of [[files, 1], [files, 3], [files, "auto"], [{ ...files, shards }, 3]] as const
+    ) {
       const order = { batchSize: 2, accumulate: 2, repeat, seed: 5, startStep: 1 };
       const images = await openLoader({
         ...order,
-        source: await listImages(folder),
+        source,
+        shuffle,
         imageSize: [8, 8],
         channels: 3,
         exif: "ignore",
         augment: { cropShare: 1 },
         workers: 0,
       });
-      const features = new FeatureLoader({ ...order, samples: 7 });
+      const features = new FeatureLoader({ ...order, source, shuffle });
       assertEquals(
         [features.samples, features.repeat, features.stepsPerEpoch],
         [images.samples, images.repeat, images.stepsPerEpoch],
@@ -34,6 +40,14 @@ Deno.test("FeatureLoader draws the images that the loader of images draws", () =
       await features.close();
       await assertRejects(() => features.next(), RunError, "closed");
     }
-    const few = { samples: 3, batchSize: 4, accumulate: 1, repeat: 1, seed: 0, startStep: 0 };
+    const few = {
+      source: { length: 3 },
+      shuffle,
+      batchSize: 4,
+      accumulate: 1,
+      repeat: 1,
+      seed: 0,
+      startStep: 0,
+    };
     assertThrows(() => new FeatureLoader(few), InputError, "One step takes 4 images");
   }));
