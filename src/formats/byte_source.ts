@@ -50,6 +50,38 @@ class FileBytes implements ByteSource {
   }
 }
 
+/**
+ * A file's bytes, read while everything else in this thread waits: from the system's cache some 50 times as fast for small
+ * pieces as handing each read to another thread.
+ */
+class BlockingFileBytes implements ByteSource {
+  constructor(private readonly file: Deno.FsFile, readonly size: number) {}
+
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      return Promise.resolve(this.#read(offset, length));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #read(offset: number, length: number): Uint8Array<ArrayBuffer> {
+    this.file.seekSync(offset, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(Math.min(length, Math.max(0, this.size - offset)));
+    let filled = 0;
+    while (filled < bytes.length) {
+      const count = this.file.readSync(bytes.subarray(filled));
+      if (count === null) return bytes.slice(0, filled);
+      filled += count;
+    }
+    return bytes;
+  }
+
+  [Symbol.dispose](): void {
+    this.file.close();
+  }
+}
+
 /** Bytes in memory, which must not change while they are read. */
 export function memoryBytes(bytes: Uint8Array): ByteSource {
   return {
@@ -62,14 +94,16 @@ export function memoryBytes(bytes: Uint8Array): ByteSource {
 /**
  * Opens a regular file.
  *
+ * @param options with `blocking`, reads are done at once: for threads that have nothing else to do
  * @throws {InputError} where there is none, it may not be read, or it is a folder or a pipe, which would block
  */
-export async function openBytes(path: string): Promise<ByteSource> {
+export async function openBytes(path: string, { blocking = false } = {}): Promise<ByteSource> {
   try {
     const { isFile, isDirectory } = await Deno.stat(path);
     if (!isFile) throw new InputError(`"${path}" is ${isDirectory ? "a folder" : "not a regular file"}`);
     const file = await Deno.open(path, { read: true });
-    return new FileBytes(file, (await file.stat()).size);
+    const { size } = await file.stat();
+    return blocking ? new BlockingFileBytes(file, size) : new FileBytes(file, size);
   } catch (error) {
     if (error instanceof InputError) throw error;
     if (error instanceof Deno.errors.NotFound) throw new InputError(`there is no file "${path}"`);

@@ -98,15 +98,27 @@ export async function readSafetensors(source: string | Uint8Array): Promise<Map<
     for (const name of file.tensors.keys()) tensors.set(name, await file.read(name));
     return tensors;
   }
-  const name = "bytes in memory";
-  const length = parseHeaderLength(source.subarray(0, 8), source.length, name);
-  const data = source.subarray(8 + length);
-  const header = parseHeader(source.subarray(8, 8 + length), data.length, name);
+  return decodeSafetensors(source).tensors;
+}
+
+/**
+ * The tensors and free text in the bytes of a safetensors file, which are copied.
+ * @param name what the bytes are called in refusals
+ * @throws {InputError} with one sentence where they are malformed
+ */
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  name = "bytes in memory",
+): { readonly tensors: Map<string, StoredTensor>; readonly metadata: Readonly<Record<string, string>> } {
+  const tensors = new Map<string, StoredTensor>();
+  const length = parseHeaderLength(bytes.subarray(0, 8), bytes.length, name);
+  const data = bytes.subarray(8 + length);
+  const header = parseHeader(bytes.subarray(8, 8 + length), data.length, name);
   for (const [name, { dtype, shape, offset, byteLength }] of header.tensors) {
-    const bytes = new Uint8Array(data.subarray(offset, offset + byteLength)); // copied, so that it is aligned
-    tensors.set(name, tensorOf(dtype, shape, bytes));
+    const part = new Uint8Array(data.subarray(offset, offset + byteLength)); // copied, so that it is aligned
+    tensors.set(name, tensorOf(dtype, shape, part));
   }
-  return tensors;
+  return { tensors, metadata: header.metadata };
 }
 
 /**

@@ -2,6 +2,7 @@
  * What was measured on this machine's devices, kept from run to run: one JSON file per user, by adapter. It is read and
  * written only where that is permitted already, and nothing depends on it: what cannot be read is measured anew.
  */
+import { cacheFolder, isRefusal, permitted } from "../util/cache_folder.ts";
 import { directoryOf, joinPath, writeFileAtomic } from "../util/files.ts";
 import type { AdapterReport } from "./adapter.ts";
 
@@ -33,23 +34,8 @@ export function useCache(use: boolean): void {
 
 /** The file of the user that runs this process; null where the environment tells none or may not be read. */
 export function cachePath(): string | null {
-  const folder = Deno.build.os === "windows"
-    ? environment("LOCALAPPDATA")
-    : absolute(environment("XDG_CACHE_HOME")) ?? homeCache(environment("HOME"));
-  return folder ? joinPath(folder, "mae", "tuner.json") : null;
-}
-
-function environment(variable: string): string | null {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" ? Deno.env.get(variable) || null : null;
-}
-
-function absolute(path: string | null): string | null {
-  return path?.startsWith("/") ? path : null; // a relative one is to be ignored, says the standard
-}
-
-function homeCache(home: string | null): string | null {
-  return home && joinPath(home, ".cache");
+  const folder = cacheFolder();
+  return folder && joinPath(folder, "tuner.json");
 }
 
 /** What is known of an adapter; empty where nothing is, or the file is damaged, of another version or out of reach. */
@@ -113,14 +99,4 @@ function isCacheFile(file: unknown): file is CacheFile {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Without asking the user. */
-function permitted(name: "read" | "write", path: string): boolean {
-  return Deno.permissions.querySync({ name, path }).state === "granted";
-}
-
-/** Whether the file system says that it has no such file, or no room or right for it. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Deno.errors.NotCapable || error instanceof Error && "code" in error;
 }

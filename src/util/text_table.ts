@@ -5,9 +5,9 @@ const decoder = new TextDecoder();
 
 /** Texts by number. */
 export class TextTable {
-  #bytes = new Uint8Array(1024);
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(1024);
   /** Where each text ends; float64 because the bytes may be more than 2^32. */
-  #ends = new Float64Array(64);
+  #ends: Float64Array<ArrayBuffer> = new Float64Array(64);
   #length = 0;
 
   /** A table of these texts. */
@@ -15,6 +15,35 @@ export class TextTable {
     const table = new TextTable();
     for (const text of texts) table.add(text);
     return table;
+  }
+
+  /**
+   * The table whose texts are these bytes, each up to its end.
+   * @param ends ascending; the last is the number of bytes
+   * @throws {RangeError} where they are not
+   */
+  static from(bytes: Uint8Array<ArrayBuffer>, ends: Float64Array<ArrayBuffer>): TextTable {
+    let before = 0;
+    for (const end of ends) {
+      if (!(end >= before && end <= bytes.length)) {
+        throw new RangeError("The ends of the texts do not ascend");
+      }
+      before = end;
+    }
+    if (before !== bytes.length) throw new RangeError("The texts end before their bytes do");
+    const table = new TextTable();
+    table.#bytes = bytes;
+    table.#ends = ends;
+    table.#length = ends.length;
+    return table;
+  }
+
+  /** Bytes and ends of all texts, in the table's own memory, as {@linkcode TextTable.from} takes them. */
+  parts(): { readonly bytes: Uint8Array; readonly ends: Float64Array } {
+    return {
+      bytes: this.#bytes.subarray(0, this.#startOf(this.#length)),
+      ends: this.#ends.subarray(0, this.#length),
+    };
   }
 
   /** Number of texts. */
@@ -35,7 +64,7 @@ export class TextTable {
       this.#bytes = new Uint8Array(this.#bytes.buffer.transfer(Math.max(most, 1.5 * this.#bytes.length)));
     }
     if (this.#length === this.#ends.length) {
-      this.#ends = new Float64Array(this.#ends.buffer.transfer(2 * this.#ends.byteLength));
+      this.#ends = new Float64Array(this.#ends.buffer.transfer(Math.max(512, 2 * this.#ends.byteLength)));
     }
     this.#ends[this.#length++] = start + encoder.encodeInto(text, this.#bytes.subarray(start)).written;
   }
