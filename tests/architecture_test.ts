@@ -11,6 +11,7 @@ const floors: [prefix: string, floor: number][] = [
   ["src/ops/", 2],
   ["src/formats/", 2],
   ["src/config/", 2],
+  ["src/storage/", 2],
   ["src/nn/", 3],
   ["src/data/", 3],
   ["src/models/", 4],

@@ -1,8 +1,9 @@
 /** Labelled images: folders that hold one folder of images per class. */
+import { sortByBytes } from "../util/byte_order.ts";
 import { didYouMean, InputError, messageOf } from "../util/errors.ts";
 import { joinPath } from "../util/files.ts";
 import { Random, Stream } from "../util/random.ts";
-import { inWords, listImages, sortByBytes } from "./image_folder.ts";
+import { inWords, listImages } from "./image_folder.ts";
 import { type ImageSource, subsetOf } from "./source.ts";
 
 /** Images with a class each. */

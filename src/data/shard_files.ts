@@ -1,8 +1,8 @@
 /** Finding the files of a data set in shards. */
 import { openBytes } from "../formats/byte_source.ts";
+import { sortByBytes } from "../util/byte_order.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import { didYouMeanPath, directoryOf, isMissing, joinPath } from "../util/files.ts";
-import { sortByBytes } from "./image_folder.ts";
 import type { ShardFile } from "./shard_tables.ts";
 
 /** Largest small file that is read beside a shard, in bytes. */

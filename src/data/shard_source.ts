@@ -1,7 +1,7 @@
 /** What sources of shards have in common: the numbers of their samples, and labels that the shards hold. */
+import { sortByBytes } from "../util/byte_order.ts";
 import { didYouMean, InputError } from "../util/errors.ts";
 import { quoted } from "../util/quoted.ts";
-import { sortByBytes } from "./image_folder.ts";
 import type { LabelledSource } from "./labelled.ts";
 import type { ImageSource, Shard } from "./source.ts";
 
