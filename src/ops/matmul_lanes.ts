@@ -42,7 +42,6 @@ export function lanesSource(variant: ProductVariant, plan: LanesPlan): KernelSou
     name: ["matmul_lanes", lanes, rows, groups, kStep, variantName(variant)].join("_"),
     code: () => `
 ${productDeclarations(variant)}
-${loaders(variant)}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lane: u32) {
 ${body(shape)}
@@ -50,23 +49,15 @@ ${body(shape)}
   };
 }
 
-/** Quads of the operands by row and column; 0 wherever that matters (beyond the last row, and for A beyond k). */
-function loaders({ form, a, b }: ProductVariant): string {
-  const load = (name: "a" | "b", rows: string, storage: string) => {
-    const at = (row: string) => `${name}(${row} * sizes.${name}_stride + sizes.${name}_column + column4)`;
-    const value = storage.endsWith("texture")
-      ? at("row")
-      : `select(vec4f(), ${at(`min(row, ${rows} - 1u)`)}, row < ${rows})`;
-    // Beyond k a row's quads are the next row's: they must not be added.
-    const guarded = name === "a" && form !== "TN"
-      ? `select(vec4f(), ${value}, column4 < sizes.k / 4u)`
-      : value;
-    return `fn load_${name}(row: u32, column4: u32) -> vec4f { return ${guarded}; }`;
-  };
-  return [
-    load("a", form === "TN" ? "sizes.k" : "sizes.m", a),
-    load("b", form === "NT" ? "sizes.n" : "sizes.k", b),
-  ].join("\n");
+/**
+ * Quad `at` of an operand as an expression, 0 where `inside` is false: beyond the last row or, for A, beyond k. A texture
+ * is 0 beyond its end, so that there only what would run into another row has to be kept out (`strict`).
+ */
+function quad(name: "a" | "b", storage: string, at: string, inside: string, strict = false): string {
+  if (storage.endsWith("texture")) {
+    return strict ? `select(vec4f(), ${name}(${at}), ${inside})` : `${name}(${at})`;
+  }
+  return `select(vec4f(), ${name}(select(0u, ${at}, ${inside})), ${inside})`;
 }
 
 function body(shape: Shape): string {
@@ -75,26 +66,80 @@ function body(shape: Shape): string {
   return `
   let row0 = tile.x * ${rows}u;
   let column0 = tile.y * ${lanes * groups}u; // in units of four
+${starts(shape)}
 ${repeat(rows, (r) => repeat(groups, (g) => `  var c${r}_${g} = vec4f();`))}
 ${columnSums ? repeat(sumGroups, (g) => `  var sum${g} = vec4f();`) : ""}
-  for (var k = 0u; k < sizes.k; k += ${kStep}u) {
+${touchesResult(shape) ? touch(shape) : ""}
+  for (var k = 0u; k < sizes_k; k += ${kStep}u) {
     let k4 = k / 4u;
+${rowStarts(shape)}
 ${repeat(groups, (g) => loadB(shape, g))}
 ${multiply(shape)}
   }
 ${repeat(groups, (g) => store(shape, g))}
-${columnSums ? storeSums(shape, sumGroups) : ""}`;
+${columnSums ? storeSums(shape, sumGroups) : ""}
+${
+    touchesResult(shape)
+      ? `  if (sizes_k == 0u) { c[0].x = touched; } // never: so that the loads are made`
+      : ""
+  }`;
+}
+
+/** Where A's and B's parts begin, outside of the loop: llvmpipe reads a uniform value by value wherever it is used. */
+function starts({ form, lanes, rows, groups }: Shape): string {
+  const aColumn = (load: number) => `row0 / 4u + ${load * lanes}u + lane`;
+  const aRow = (load: number) => `row0 + ${load * lanes}u + lane`;
+  const column = (g: number) => `(column0 + ${g * lanes}u + lane)`;
+  return `
+  let sizes_k = sizes.k;
+  let a_stride = sizes.a_stride;
+  let b_stride = sizes.b_stride;
+${
+    form === "TN"
+      ? repeat(rows / (4 * lanes), (load) => `  let a_at${load} = sizes.a_column + ${aColumn(load)};`)
+      : repeat(rows / lanes, (load) =>
+        `  let a_in${load} = ${aRow(load)} < sizes.m;
+  let a_at${load} = (${aRow(load)}) * a_stride + sizes.a_column;`)
+  }
+${
+    form === "NT"
+      ? repeat(groups, (g) =>
+        repeat(4, (j) =>
+          `  let b_in${g}_${j} = ${column(g)} * 4u + ${j}u < sizes.n;
+  let b_at${g}_${j} = (${column(g)} * 4u + ${j}u) * b_stride + sizes.b_column;`))
+      : repeat(groups, (g) => `  let b_at${g} = sizes.b_column + ${column(g)};`)
+  }`;
+}
+
+/** Where the step's rows begin in the operands whose rows are the terms. */
+function rowStarts({ form, kStep }: Shape): string {
+  return [...(form === "TN" ? ["a"] : []), ...(form === "NT" ? [] : ["b"])].map((name) =>
+    repeat(
+      kStep,
+      (q) =>
+        `    let ${name}_row${q} = ${
+          q === 0 ? `k * ${name}_stride` : `${name}_row${q - 1} + ${name}_stride`
+        };`,
+    )
+  ).join("\n");
 }
 
 /** The lane's rows of B for one column group, as b{group}_{k}. */
-function loadB({ form, lanes, kStep }: Shape, g: number): string {
-  const column = `column0 + ${g * lanes}u + lane`;
-  if (form !== "NT") return repeat(kStep, (q) => `    let b${g}_${q} = load_b(k + ${q}u, ${column});`);
+function loadB({ form, b, kStep }: Shape, g: number): string {
+  if (form !== "NT") {
+    return repeat(
+      kStep,
+      (q) => `    let b${g}_${q} = ${quad("b", b, `b_at${g} + b_row${q}`, `k + ${q}u < sizes_k`)};`,
+    );
+  }
   // B is stored by columns: load four columns along k, and turn the block around.
   const loads = repeat(
     4,
     (j) =>
-      repeat(kStep / 4, (h) => `    let t${g}_${j}_${h} = load_b((${column}) * 4u + ${j}u, k4 + ${h}u);`),
+      repeat(
+        kStep / 4,
+        (h) => `    let t${g}_${j}_${h} = ${quad("b", b, `b_at${g}_${j} + k4 + ${h}u`, `b_in${g}_${j}`)};`,
+      ),
   );
   const turned = repeat(kStep, (q) => {
     const parts = [0, 1, 2, 3].map((j) => `t${g}_${j}_${q >> 2}.${component(q)}`);
@@ -103,19 +148,44 @@ function loadB({ form, lanes, kStep }: Shape, g: number): string {
   return `${loads}\n${turned}`;
 }
 
+/**
+ * Whether the tile's lines of the result are asked for before the loop. Results lie in memory that no cache holds, and a
+ * store to it waits; asked for together they wait together. With many terms, as TN has them, it does not pay.
+ */
+function touchesResult({ form, accumulate, half }: Shape): boolean {
+  return form !== "TN" && !accumulate && !half;
+}
+
+/** Reads a value of each 64-byte line of the tile. */
+function touch({ lanes, rows, groups, gelu }: Shape): string {
+  const perRow = lanes * groups / 4; // lines of a row: as many lanes ask for it
+  const results = ["c", ...(gelu === "also" ? ["activated"] : [])];
+  return `
+  let touched_column = sizes.c_column + min(column0 + (lane % ${perRow}u) * 4u, sizes.n / 4u - 1u);
+  var touched = 0.0;
+${
+    repeat(rows * perRow / lanes, (i) => {
+      const row = `min(row0 + ${i * lanes / perRow}u + lane / ${perRow}u, sizes.m - 1u)`;
+      return results.map((name) => `  touched += ${name}[${row} * sizes.c_stride + touched_column].x;`).join(
+        "\n",
+      );
+    })
+  }`;
+}
+
 /** Loads A and adds the products of all rows. */
-function multiply({ form, lanes, columnSums, rows, groups, kStep }: Shape): string {
+function multiply({ form, a, lanes, columnSums, rows, groups, kStep }: Shape): string {
   const rowsPerLoad = form === "TN" ? 4 * lanes : lanes;
   return repeat(rows / rowsPerLoad, (load) => {
     const loads = form === "TN"
       ? repeat(
         kStep,
-        (q) => `    let a${load}_${q} = load_a(k + ${q}u, row0 / 4u + ${load * lanes}u + lane);`,
+        (q) => `    let a${load}_${q} = ${quad("a", a, `a_at${load} + a_row${q}`, `k + ${q}u < sizes_k`)};`,
       )
-      : repeat(
-        kStep / 4,
-        (h) => `    let a${load}_${h} = load_a(row0 + ${load * lanes}u + lane, k4 + ${h}u);`,
-      );
+      : repeat(kStep / 4, (h) => {
+        const inside = `${a.endsWith("texture") ? "" : `a_in${load} && `}k4 + ${h}u < sizes_k / 4u`;
+        return `    let a${load}_${h} = ${quad("a", a, `a_at${load} + k4 + ${h}u`, inside, true)};`;
+      });
     const value = (r: number, q: number) =>
       form === "TN"
         ? `subgroupBroadcast(a${load}_${q}.${component(r)}, ${r >> 2}u)`
