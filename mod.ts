@@ -255,6 +255,7 @@ export {
 } from "./src/data/loader.ts";
 export type { Part } from "./src/data/sampler.ts";
 export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
+export type { Channels } from "./src/data/image.ts";
 export { officialCropShare } from "./src/data/augment.ts";
 
 // Looking inside an encoder

@@ -45,6 +45,16 @@ export interface Command {
   run(args: Arguments, terminal: Terminal): Promise<number>;
 }
 
+/** A word that several commands begin with: `mae data pack`. */
+export interface CommandGroup {
+  /** The word. */
+  readonly name: string;
+  /** What its commands are for, in one line. */
+  readonly summary: string;
+  /** Its commands, whose names begin with the word. */
+  readonly commands: readonly Command[];
+}
+
 /** The flags that every command has. */
 export const commonFlags: readonly Flag[] = [
   { name: "debug", help: "print the stack trace of an error" },

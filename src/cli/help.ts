@@ -1,10 +1,10 @@
 /** Help, made from the tables of commands and flags. */
 
-import { type Command, commonFlags } from "./command.ts";
+import { type Command, type CommandGroup, commonFlags } from "./command.ts";
 import { columnsOf } from "./terminal.ts";
 
 /** Help of the whole program. */
-export function programHelp(commands: readonly Command[]): string {
+export function programHelp(commands: readonly (Command | CommandGroup)[]): string {
   return `mae: masked-autoencoder pre-training on WebGPU
 
 Usage: mae <command> [flags]
@@ -21,6 +21,18 @@ Flags:
 ${columnsOf([["--help", "print this help"], ["--version", "print the version"]])}
 
 "mae help COMMAND" and "mae COMMAND --help" say more about a command.`;
+}
+
+/** Help of a word that several commands begin with. */
+export function groupHelp({ name, summary, commands }: CommandGroup): string {
+  return `mae ${name}: ${summary}
+
+Usage: mae ${name} <command> [flags]
+
+Commands:
+${columnsOf(commands.map((command) => [command.name, command.summary]))}
+
+"mae help ${name} COMMAND" and "mae ${name} COMMAND --help" say more about a command.`;
 }
 
 /** Help of one command. */

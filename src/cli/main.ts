@@ -4,13 +4,14 @@ import project from "../../deno.json" with { type: "json" };
 import { didYouMean, InputError, messageOf, RunError } from "../util/errors.ts";
 import { attention } from "./attention.ts";
 import { bench } from "./bench.ts";
-import { type Command, parseArguments } from "./command.ts";
+import { type Command, type CommandGroup, parseArguments } from "./command.ts";
 import { convert } from "./convert.ts";
+import { data } from "./data.ts";
 import { doctor } from "./doctor.ts";
 import { embed } from "./embed.ts";
 import { evaluate } from "./evaluate.ts";
 import { finetune } from "./finetune.ts";
-import { commandHelp, programHelp } from "./help.ts";
+import { commandHelp, groupHelp, programHelp } from "./help.ts";
 import { inspect } from "./inspect.ts";
 import { knn } from "./knn.ts";
 import { linprobe } from "./linprobe.ts";
@@ -20,7 +21,7 @@ import { reconstruct } from "./reconstruct.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 
 /** Every command, in the order of help. */
-export const commands: readonly Command[] = [
+export const commands: readonly (Command | CommandGroup)[] = [
   pretrain,
   finetune,
   linprobe,
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   embed,
   attention,
   reconstruct,
+  data,
   convert,
   inspect,
   bench,
@@ -79,26 +81,66 @@ function dispatch(args: readonly string[], terminal: Terminal): number | Promise
       `Unknown flag ${first} before the command; see mae --help${didYouMean(first, ["--help", "--version"])}`,
     );
   }
-  const command = commandNamed(first);
-  const parsed = parseArguments(command, rest);
+  const named = commandNamed(first);
+  if ("commands" in named) return dispatchInGroup(named, rest, terminal);
+  return runCommand(named, rest, terminal);
+}
+
+function runCommand(command: Command, args: readonly string[], terminal: Terminal): number | Promise<number> {
+  const parsed = parseArguments(command, args);
   if (!parsed.has("help")) return command.run(parsed, terminal);
   terminal.print(commandHelp(command));
   return 0;
 }
 
+function dispatchInGroup(
+  group: CommandGroup,
+  [first, ...rest]: readonly string[],
+  terminal: Terminal,
+): number | Promise<number> {
+  if (first === undefined || first === "--help" || first === "-h") {
+    terminal.print(groupHelp(group));
+    return 0;
+  }
+  return runCommand(commandOf(group, first), rest, terminal);
+}
+
 function help([name, ...extra]: readonly string[], terminal: Terminal): number {
-  if (extra.length > 0) throw new InputError(`Unexpected argument "${extra[0]}": mae help takes one command`);
-  terminal.print(name === undefined ? programHelp(commands) : commandHelp(commandNamed(name)));
+  const named = name === undefined ? undefined : commandNamed(name);
+  const isGroup = named !== undefined && "commands" in named;
+  const unexpected = extra[isGroup ? 1 : 0];
+  if (unexpected !== undefined) {
+    throw new InputError(`Unexpected argument "${unexpected}": mae help takes one command`);
+  }
+  const text = named === undefined
+    ? programHelp(commands)
+    : !isGroup
+    ? commandHelp(named)
+    : extra.length === 0
+    ? groupHelp(named)
+    : commandHelp(commandOf(named, extra[0]));
+  terminal.print(text);
   return 0;
 }
 
-function commandNamed(name: string): Command {
+function commandNamed(name: string): Command | CommandGroup {
   const command = commands.find((command) => command.name === name);
   if (command) return command;
   const names = commands.map((command) => command.name);
   throw new InputError(
     `Unknown command "${name}": the commands are ${names.join(", ")} and help${
       didYouMean(name, [...names, "help"])
+    }`,
+  );
+}
+
+function commandOf(group: CommandGroup, name: string): Command {
+  const command = group.commands.find((command) => command.name === `${group.name} ${name}`);
+  if (command) return command;
+  const names = group.commands.map((command) => command.name.slice(group.name.length + 1));
+  throw new InputError(
+    `Unknown command "${group.name} ${name}": mae ${group.name} has ${names.join(", ")}${
+      didYouMean(name, names)
     }`,
   );
 }

@@ -1,12 +1,10 @@
 /** WebDataset tar shards as a data set. */
 import { InputError } from "../util/errors.ts";
 import { BrokenImageError } from "./image.ts";
+import { CLASSES_FILE } from "./pack_target.ts";
 import { SampleNumbers, type ShardSource } from "./shard_source.ts";
 import { type ShardFile, ShardTables, type TableOptions } from "./shard_tables.ts";
 import { isWords, type TarIndex } from "./tar_index.ts";
-
-/** The file beside shards that lists their classes. */
-export const CLASSES_FILE = "classes.json";
 
 /** The names in a `classes.json`. Throws `InputError` where it holds no list of distinct names. */
 function parseClasses(bytes: Uint8Array, shown: string): string[] {

@@ -15,11 +15,13 @@ Deno.test("mae prints its help however it is asked", async () => {
   for (const args of [["--help"], ["-h"], ["help"]]) assertEquals(await printed(...args), help);
 });
 
-for (const { name } of commands) {
+const names = commands.flatMap((command) => ["commands" in command ? command.commands : [], command].flat())
+  .map(({ name }) => name);
+for (const name of names) {
   Deno.test(`mae ${name} prints its help however it is asked`, async () => {
-    const help = await printed("help", name);
-    await assertSnapshot("cli", `help_${name}`, help);
-    for (const flag of ["--help", "-h"]) assertEquals(await printed(name, flag), help);
+    const help = await printed("help", ...name.split(" "));
+    await assertSnapshot("cli", `help_${name.replace(" ", "_")}`, help);
+    for (const flag of ["--help", "-h"]) assertEquals(await printed(...name.split(" "), flag), help);
   });
 }
 
