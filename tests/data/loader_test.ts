@@ -226,7 +226,7 @@ Deno.test("a loader whose worker cannot start or crashes says so and never hangs
     // An error of our own, not of a file, ends the run too.
     const misused = { ...maeAugment, cropScale: undefined } as unknown as typeof maeAugment;
     const confused = await openLoader(await optionsFor(folder, { workers: 1, augment: misused }));
-    await assertRejects(() => confused.next(), RunError, "A data worker crashed");
+    await assertRejects(() => confused.next(), RunError, "Two data workers were lost over the same image");
     await confused.close();
 
     const faulty = `data:application/javascript,${
