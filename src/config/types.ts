@@ -3,6 +3,9 @@
 /** A length that may differ per direction: `[height, width]`. */
 export type Size = readonly [height: number, width: number];
 
+/** Pixels of a batch: bytes, of which 255 counts as 1, or floats, of which 1 does. */
+export type PixelValues = Uint8Array | Float32Array;
+
 /** The shape of one stack of transformer blocks. */
 export interface TransformerConfig {
   /** Token width; a multiple of 4 (the position embedding) and of `heads`. */
