@@ -256,7 +256,6 @@ export {
 } from "./src/data/loader.ts";
 export type { Part } from "./src/data/sampler.ts";
 export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
-export type { Channels } from "./src/data/image.ts";
 export { officialCropShare } from "./src/data/augment.ts";
 
 // Bytes at an address: paths, HTTP and S3

@@ -30,8 +30,8 @@ export interface ModelConfig {
   readonly imageSize: Size;
   /** Size of a patch in pixels. */
   readonly patchSize: Size;
-  /** 1 (grayscale), 3 (RGB) or 4 (RGB and alpha) for image files; the library takes any number. */
-  readonly channels: 1 | 3 | 4;
+  /** 1 (grayscale), 3 (RGB), 4 (RGB and alpha), or as many as the images have bands. */
+  readonly channels: number;
   /** Where mask tokens enter: `decoder` is MAE, `encoder` the ablation of the paper's table 1c. */
   readonly maskTokens: "decoder" | "encoder";
 }

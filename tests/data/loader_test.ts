@@ -145,7 +145,7 @@ Deno.test("a loader names each broken file once and fills its place", async () =
     assertEquals(told.toSorted(), [
       `${folder}/001.png: the file is empty`,
       `${folder}/004.png: truncated: the end of the PNG is missing`,
-      `${folder}/text.jpg: not an image; JPEG, PNG, WebP, AVIF and GIF can be read`,
+      `${folder}/text.jpg: not an image; JPEG, PNG, WebP, AVIF, GIF and TIFF can be read`,
     ]);
     assertEquals(loader.broken.map(({ path, reason }) => `${path}: ${reason}`), told);
     const used = new Set(batches.flatMap(({ indices }) => indices));
