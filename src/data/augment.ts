@@ -1,7 +1,7 @@
 /** From a decoded image to the pixels of one training or evaluation example. */
 import type { AugmentConfig, Size } from "../config/types.ts";
-import { centerCropBox, coveringSize, type CropDraws, randomResizedCropBox } from "./crop.ts";
-import type { Image } from "./image.ts";
+import { centerCropBox, coveringSize, type CropDraws } from "./crop.ts";
+import type { Image, ImageWindow } from "./image.ts";
 import { resizeBicubic } from "./resize.ts";
 
 export { officialCropShare } from "../config/finetune_types.ts";
@@ -22,17 +22,16 @@ export function flipHorizontally(pixels: Uint8Array, [height, width]: Size, chan
 }
 
 /**
- * MAE's augmentation for pre-training: random resized crop (bicubic), then a flip of every other image.
- * Draws, in order: those of the crop, then one for the flip. Pixels [height, width, channels], in `out` when given.
+ * MAE's augmentation for pre-training, of the box that `randomResizedCropBox` drew: bicubic resizing, then a flip of
+ * every other image. One draw for the flip. Pixels [height, width, channels], in `out` when given.
  */
 export function augmentForTraining(
-  image: Image,
+  { image, box }: ImageWindow,
   size: Size,
   augment: AugmentConfig,
   random: CropDraws,
   out?: Uint8Array,
 ): Uint8Array {
-  const box = randomResizedCropBox(image.height, image.width, augment, random);
   const pixels = resizeBicubic(image, box, size, out);
   if (augment.flip && random.uniform(0, 1) < 0.5) flipHorizontally(pixels, size, image.channels);
   return pixels;

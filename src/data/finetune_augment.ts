@@ -3,7 +3,7 @@ import type { ColorJitterConfig, RandAugmentConfig, Size } from "../config/finet
 import type { AugmentConfig } from "../config/types.ts";
 import { augmentForTraining } from "./augment.ts";
 import { jitterColors } from "./color_jitter.ts";
-import type { Image } from "./image.ts";
+import type { ImageWindow } from "./image.ts";
 import { type AugmentDraws, fillColor, randAugment } from "./rand_augment.ts";
 
 /** How fine-tuning augments an image. */
@@ -17,19 +17,19 @@ export interface FinetuneAugment extends AugmentConfig {
 }
 
 /**
- * Random resized crop and flip as in pre-training, then RandAugment or colour jitter on the resized pixels. Random erasing and
- * mixing come later, on normalised batches. Draws, in order: those of the crop, the flip, and the operations.
+ * Resizing and flip of a random crop as in pre-training, then RandAugment or colour jitter on the resized pixels. Random erasing
+ * and mixing come later, on normalised batches. Draws, in order: the flip, and those of the operations.
  * @returns pixels [height, width, channels], in `out` when given
  */
 export function augmentForFinetuning(
-  image: Image,
+  window: ImageWindow,
   size: Size,
   augment: FinetuneAugment,
   draws: AugmentDraws,
   out?: Uint8Array,
 ): Uint8Array {
-  const data = augmentForTraining(image, size, augment, draws, out);
-  const cropped = { data, height: size[0], width: size[1], channels: image.channels };
+  const data = augmentForTraining(window, size, augment, draws, out);
+  const cropped = { data, height: size[0], width: size[1], channels: window.image.channels };
   const { randAugment: operations, colorJitter, mean } = augment;
   const augmented = operations !== null
     ? randAugment(cropped, operations, fillColor(mean), draws)

@@ -5,16 +5,7 @@ import { baseName, didYouMeanPath, directoryOf, joinPath } from "../util/files.t
 import { fileSource, type ImageSource } from "./source.ts";
 
 /** Endings of the files that are taken for images, in any case. */
-export const IMAGE_EXTENSIONS: readonly string[] = [
-  "jpg",
-  "jpeg",
-  "png",
-  "webp",
-  "avif",
-  "gif",
-  "tif",
-  "tiff",
-];
+export const IMAGE_EXTENSIONS: readonly string[] = ["jpg", "jpeg", "png", "webp", "avif", "gif"];
 
 function isImageName(name: string): boolean {
   const dot = name.lastIndexOf(".");

@@ -1,9 +1,11 @@
-/** JPEG files: structure by a walk over their markers, pixels by libjpeg. */
+/** JPEG files: structure by a walk over their markers, pixels by the program's own decoder or by libjpeg. */
 import { decodeFourColorJpeg, embeddedJpegWasm, startJpegDecoder } from "../deps/images.ts";
 import { messageOf } from "../util/errors.ts";
 import { readOrientation } from "./exif.ts";
-import { BrokenImageError, checkDeclaredSize, type StoredImage } from "./image.ts";
-import { WasmDecoder } from "./wasm_decoder.ts";
+import { type Box, BrokenImageError, checkDeclaredSize, type Image, type ImageWindow } from "./image.ts";
+import { readBaseline } from "./jpeg_baseline.ts";
+import { BaselineDecoder } from "./jpeg_simd.ts";
+import { isRefusal, WasmDecoder } from "./wasm_decoder.ts";
 
 const Marker = { start: 0xd8, end: 0xd9, scan: 0xda, app1: 0xe1, app14: 0xee } as const;
 
@@ -84,24 +86,70 @@ function startsWith(bytes: Uint8Array, text: string): boolean {
   return bytes.length >= text.length && [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
 }
 
-/**
- * Decodes a JPEG, bit-equal to Pillow for one and three components (RGBA is returned, alpha 255); four components
- * (CMYK, YCCK) become RGB. Throws {@linkcode BrokenImageError}.
- */
-export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> {
+/** A JPEG file whose structure is whole; its pixels have not been looked at. */
+export interface JpegFile {
+  /** Rows as stored. */
+  readonly height: number;
+  /** Columns as stored. */
+  readonly width: number;
+  /** EXIF orientation, 1 (upright) to 8. */
+  readonly orientation: number;
+  /**
+   * Decodes the file, bit-equal to Pillow for one and three components, making pixels of no more than the box needs where
+   * that saves work: gray, RGB or RGBA (alpha 255). All of the file is read, so damage anywhere in it throws
+   * {@linkcode BrokenImageError}.
+   */
+  decode(box: Box): Promise<ImageWindow>;
+}
+
+/** Opens a JPEG. Throws {@linkcode BrokenImageError} when it has no end or declares a size that is none or too large. */
+export function openJpeg(bytes: Uint8Array, maxPixels: number): JpegFile {
   const layout = readLayout(bytes);
   if (layout.components === 0) throw new BrokenImageError("the JPEG has no frame header");
   checkDeclaredSize(layout.height, layout.width, maxPixels);
+  const { height, width, orientation } = layout;
+  return {
+    height,
+    width,
+    orientation,
+    decode: async (box) =>
+      decodeBaseline(bytes, layout, box) ?? { image: await decodeOther(bytes, layout), box },
+  };
+}
+
+/** A heap that one large image has grown beyond this is given back. */
+const KEPT_BYTES = 2 ** 27;
+
+let own: BaselineDecoder | undefined;
+
+/** By the program's own decoder; undefined when libjpeg has to look at the file. */
+function decodeBaseline(bytes: Uint8Array, layout: Layout, box: Box): ImageWindow | undefined {
+  const jpeg = readBaseline(bytes);
+  if (jpeg === undefined || jpeg.height !== layout.height || jpeg.width !== layout.width) return undefined;
+  own ??= new BaselineDecoder();
+  const decoder = own;
+  try {
+    return decoder.decode(bytes, jpeg, box);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    own = undefined;
+    return undefined;
+  } finally {
+    if (decoder.memoryBytes > KEPT_BYTES) own = undefined;
+  }
+}
+
+async function decodeOther(bytes: Uint8Array, layout: Layout): Promise<Image> {
   const image = layout.components === 4 ? decodeFourColors(bytes, layout) : await decodeByLibjpeg(bytes);
   if (image.height !== layout.height || image.width !== layout.width) {
     throw new BrokenImageError(
       `the JPEG declares ${layout.width}x${layout.height}, holds ${image.width}x${image.height}`,
     );
   }
-  return { ...image, orientation: layout.orientation };
+  return image;
 }
 
-async function decodeByLibjpeg(bytes: Uint8Array): Promise<Omit<StoredImage, "orientation">> {
+async function decodeByLibjpeg(bytes: Uint8Array): Promise<Image> {
   const { image, lines } = await libjpeg.decode(bytes);
   if (image === null) throw new BrokenImageError(`JPEG: ${lines.at(-1) ?? "cannot be decoded"}`);
   const damage = lines.find((line) =>
@@ -116,7 +164,7 @@ async function decodeByLibjpeg(bytes: Uint8Array): Promise<Omit<StoredImage, "or
  * CMYK and YCCK by jpeg-js, inverted as Adobe writes them; Pillow takes every such file so. It insists on an Adobe
  * segment, so a file without one gets the neutral one (no colour transform).
  */
-function decodeFourColors(bytes: Uint8Array, layout: Layout): Omit<StoredImage, "orientation"> {
+function decodeFourColors(bytes: Uint8Array, layout: Layout): Image {
   try {
     const { data, height, width } = decodeFourColorJpeg(
       layout.hasAdobeSegment ? bytes : withAdobeSegment(bytes),

@@ -1,9 +1,10 @@
 /** One file to one example: what a data worker does. */
 import type { AugmentConfig, Size } from "../config/types.ts";
 import { augmentForTraining, transformForEvaluation } from "./augment.ts";
-import { decodeImage } from "./decode.ts";
+import { randomResizedCropBox } from "./crop.ts";
+import { decodeBox, decodeImage } from "./decode.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
-import { BrokenImageError, type Image } from "./image.ts";
+import { BrokenImageError, type Channels, type Image } from "./image.ts";
 import { readSample } from "./sample_bytes.ts";
 import { augmentationStream } from "./sampler.ts";
 import type { SampleLocation } from "./source.ts";
@@ -13,7 +14,7 @@ export interface ImageSettings {
   /** Height and width of the result. */
   readonly imageSize: Size;
   /** Channels of the result. */
-  readonly channels: number;
+  readonly channels: Channels;
   /** Whether an EXIF orientation is applied. */
   readonly exif: "apply" | "ignore";
 }
@@ -73,11 +74,16 @@ export async function renderItem(
   const length = imageSize[0] * imageSize[1] * channels;
   const out = batch.subarray(item.slot * length, (item.slot + 1) * length);
   try {
-    const image = await readImage(item.location, settings);
+    if ("cropShare" in augment) {
+      transformForEvaluation(await readImage(item.location, settings), imageSize, augment.cropShare, out);
+      return;
+    }
     const stream = augmentationStream(seed, epoch, item.position);
-    if ("cropShare" in augment) transformForEvaluation(image, imageSize, augment.cropShare, out);
-    else if ("randAugment" in augment) augmentForFinetuning(image, imageSize, augment, stream, out);
-    else augmentForTraining(image, imageSize, augment, stream, out);
+    // The crop is drawn before there are pixels, so that none need to be made outside of it.
+    const choose = (height: number, width: number) => randomResizedCropBox(height, width, augment, stream);
+    const window = await decodeBox(await readSample(item.location), settings, choose);
+    if ("randAugment" in augment) augmentForFinetuning(window, imageSize, augment, stream, out);
+    else augmentForTraining(window, imageSize, augment, stream, out);
   } catch (error) {
     if (error instanceof BrokenImageError) return { slot: item.slot, reason: error.message };
     throw error;

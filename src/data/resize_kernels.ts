@@ -9,15 +9,11 @@
  * so bytes behind the last row are read and do not count.
  */
 import type { WasmFunction, WasmModule } from "../util/wasm/module.ts";
-import { type I32, type V128, v128, v128Of32 } from "../util/wasm/values.ts";
+import { type Half, type I32, type V128, v128, v128Of32 } from "../util/wasm/values.ts";
 import { FRACTION_BITS, HALF } from "./resize_weights.ts";
 
 const zeros = v128(Array(16).fill(0));
-
-/** Bytes of two vectors by turns: of their lower or their upper halves. */
-function interleaved(a: V128, b: V128, start: 0 | 8): V128 {
-  return a.shuffle(b, Array.from({ length: 16 }, (_, i) => start + (i >> 1) + (i & 1) * 16));
-}
+const halves: readonly Half[] = ["low", "high"];
 
 /** Sixteen bytes of an output row; moves on `input` and `weight`. */
 function mixColumns(f: WasmFunction, input: I32, stride: I32, weight: I32, weightsEnd: I32): V128 {
@@ -25,8 +21,8 @@ function mixColumns(f: WasmFunction, input: I32, stride: I32, weight: I32, weigh
   f.while(() => weight.lt(weightsEnd), () => {
     const [above, below] = [input, input.add(stride)].map((row) => f.v128(row.load128()));
     const low = f.v128(weight.load32Splat()), high = f.v128(weight.load32Splat(4));
-    const halves = ([0, 8] as const).map((start) => f.v128(interleaved(above, below, start)));
-    halves.flatMap((half) => [half.extendLow8U(), half.extendHigh8U()]).forEach((pairs, i) => {
+    const both = halves.map((half) => f.v128(above.interleave8(below, half)));
+    both.flatMap((half) => [half.extendLow8U(), half.extendHigh8U()]).forEach((pairs, i) => {
       const values = f.v128(pairs), sum = sums[i];
       f.set128(sum.low, sum.low.add32(values.dot16(low)));
       f.set128(sum.high, sum.high.add32(values.dot16(high)));
@@ -67,7 +63,7 @@ function transposed(f: WasmFunction, rows: readonly V128[]): V128[] {
   let now = [...rows];
   for (let round = 0; round < 4; round++) {
     now = now.slice(0, 8).flatMap((row, i) =>
-      ([0, 8] as const).map((start) => f.v128(interleaved(row, now[i + 8], start)))
+      halves.map((half) => f.v128(row.interleave8(now[i + 8], half)))
     );
   }
   return now;

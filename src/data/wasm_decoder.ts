@@ -1,5 +1,5 @@
 /** A WebAssembly decoder that is started when first needed and started afresh when a file upset it. */
-import type { DecodedPixels, Decoder, DecoderOptions } from "../deps/images.ts";
+import type { Decoder, DecoderOptions } from "../deps/images.ts";
 import { messageOf, RunError } from "../util/errors.ts";
 
 /** A heap that one large image has grown beyond this is given back. */
@@ -8,13 +8,13 @@ const KEPT_HEAP_BYTES = 256 * 2 ** 20;
 /** How decoding went. */
 export interface DecoderAnswer {
   /** The image as RGBA, or null when the C library refused the bytes. */
-  readonly image: DecodedPixels | null;
+  readonly image: ImageData | null;
   /** Lines of warnings and errors. */
   readonly lines: readonly string[];
 }
 
-/** Whether the C library gave up on the bytes, by exit(), by a trap or for want of memory. */
-function isRefusal(error: unknown): boolean {
+/** Whether WebAssembly gave up on the bytes, by exit(), by a trap or for want of memory. */
+export function isRefusal(error: unknown): boolean {
   return error instanceof WebAssembly.RuntimeError || error instanceof RangeError ||
     (typeof error === "object" && error !== null && "name" in error && error.name === "ExitStatus");
 }
@@ -49,7 +49,7 @@ export class WasmDecoder {
     this.#running ??= this.#load();
     const decoder = await this.#running;
     this.#lines = [];
-    let image: DecodedPixels | null = null;
+    let image: ImageData | null = null;
     try {
       image = decoder.decode(bytes, ...this.#settings);
       if (decoder.HEAP8.byteLength > KEPT_HEAP_BYTES) this.#running = undefined;

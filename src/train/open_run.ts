@@ -156,7 +156,6 @@ function openData(
     workerUrl,
     onBroken: (file: BrokenFile) =>
       onEvent?.({ kind: "warning", message: `Skipping ${file.path}: ${file.reason}` }),
-    onRestart: (message) => onEvent?.({ kind: "warning", message }),
   });
 }
 

@@ -10,7 +10,7 @@ import { resizeBicubic } from "../../src/data/resize.ts";
 import { Random } from "../../src/util/random.ts";
 import { assert, assertEquals } from "../deps.ts";
 import { Fixture, fixtureJson } from "../support/fixtures.ts";
-import { maeAugment, noise } from "./support.ts";
+import { drawAndAugment, maeAugment, noise } from "./support.ts";
 
 async function photo(fixture: Promise<Fixture>): Promise<Image> {
   const { data, shape: [height, width, channels] } = (await fixture).get("photo");
@@ -75,20 +75,23 @@ Deno.test("augmentForTraining() draws crop, then flip below one half", () => {
   flipHorizontally(mirrored, [6, 6], 3);
   for (const [draw, expected] of [[0.49, mirrored], [0.5, plain]] as const) {
     const draws = drawsWithFlip(draw);
-    assertEquals(augmentForTraining(image, [6, 6], maeAugment, draws), expected);
+    assertEquals(drawAndAugment(augmentForTraining, image, [6, 6], maeAugment, draws), expected);
     assertEquals(draws.left, []);
   }
   const unused = drawsWithFlip(0);
-  assertEquals(augmentForTraining(image, [6, 6], { ...maeAugment, flip: false }, unused), plain);
+  assertEquals(
+    drawAndAugment(augmentForTraining, image, [6, 6], { ...maeAugment, flip: false }, unused),
+    plain,
+  );
   assertEquals(unused.left, [0]);
 });
 
 Deno.test("augmentForTraining() is a function of its stream, and fills non-square sizes", () => {
   const image = noise(40, 30, 1);
-  const one = augmentForTraining(image, [16, 24], maeAugment, new Random(1, 2));
+  const one = drawAndAugment(augmentForTraining, image, [16, 24], maeAugment, new Random(1, 2));
   assertEquals(one.length, 16 * 24);
-  assertEquals(augmentForTraining(image, [16, 24], maeAugment, new Random(1, 2)), one);
-  const other = augmentForTraining(image, [16, 24], maeAugment, new Random(1, 3));
+  assertEquals(drawAndAugment(augmentForTraining, image, [16, 24], maeAugment, new Random(1, 2)), one);
+  const other = drawAndAugment(augmentForTraining, image, [16, 24], maeAugment, new Random(1, 3));
   assert(other.some((value, i) => value !== one[i]));
 });
 

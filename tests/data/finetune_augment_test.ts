@@ -7,7 +7,7 @@ import { openLoader } from "../../src/data/loader.ts";
 import { listImages } from "../../src/data/image_folder.ts";
 import { Random } from "../../src/util/random.ts";
 import { assertEquals, assertNotEquals } from "../deps.ts";
-import { inFolder, maeAugment, noise, writeImages } from "./support.ts";
+import { drawAndAugment, inFolder, maeAugment, noise, writeImages } from "./support.ts";
 
 const mean = [0.485, 0.456, 0.406];
 const plain: FinetuneAugment = { ...maeAugment, randAugment: null, colorJitter: null, mean };
@@ -17,12 +17,15 @@ Deno.test("augmentForFinetuning() crops, flips, and goes on with the same stream
   const image = noise(40, 50, 3);
   for (let seed = 0; seed < 8; seed++) {
     const stream = new Random(seed);
-    const data = augmentForTraining(image, [16, 24], maeAugment, stream);
+    const data = drawAndAugment(augmentForTraining, image, [16, 24], maeAugment, stream);
     const cropped = { data, height: 16, width: 24, channels: 3 };
     const expected = randAugment(cropped, officialRandAugment, fillColor(mean), stream).data;
     const both = { ...plain, randAugment: officialRandAugment, colorJitter };
     const out = new Uint8Array(16 * 24 * 3);
-    assertEquals(augmentForFinetuning(image, [16, 24], both, new Random(seed), out), expected);
+    assertEquals(
+      drawAndAugment(augmentForFinetuning, image, [16, 24], both, new Random(seed), out),
+      expected,
+    );
     assertEquals(out, expected);
   }
 });
@@ -30,11 +33,11 @@ Deno.test("augmentForFinetuning() crops, flips, and goes on with the same stream
 Deno.test("augmentForFinetuning() jitters colours where there is no RandAugment, and can do neither", () => {
   const image = noise(30, 30, 3);
   const stream = new Random(4);
-  const data = augmentForTraining(image, [16, 16], maeAugment, stream);
+  const data = drawAndAugment(augmentForTraining, image, [16, 16], maeAugment, stream);
   const cropped = { data, height: 16, width: 16, channels: 3 };
-  assertEquals(augmentForFinetuning(image, [16, 16], plain, new Random(4)), data);
+  assertEquals(drawAndAugment(augmentForFinetuning, image, [16, 16], plain, new Random(4)), data);
   assertEquals(
-    augmentForFinetuning(image, [16, 16], { ...plain, colorJitter }, new Random(4)),
+    drawAndAugment(augmentForFinetuning, image, [16, 16], { ...plain, colorJitter }, new Random(4)),
     jitterColors(cropped, colorJitter, stream).data,
   );
 });

@@ -1,6 +1,7 @@
 /** Image files for the data tests. */
-import type { AugmentConfig } from "../../src/config/types.ts";
-import type { Image } from "../../src/data/image.ts";
+import type { AugmentConfig, Size } from "../../src/config/types.ts";
+import { type CropDraws, type CropRanges, randomResizedCropBox } from "../../src/data/crop.ts";
+import type { Image, ImageWindow } from "../../src/data/image.ts";
 import { encodePng } from "../../src/formats/png.ts";
 import { Random } from "../../src/util/random.ts";
 import { fixturePath } from "../support/fixtures.ts";
@@ -88,4 +89,17 @@ export async function expectedFormats(ending: string): Promise<[string, Expected
     name,
     { shape, type, pixels: fromBase64(pixels) },
   ]);
+}
+
+/** Draws a crop of the image and augments it, both from one stream, as data workers do. */
+export function drawAndAugment<Ranges extends CropRanges, Draws extends CropDraws>(
+  augmentCrop: (crop: ImageWindow, size: Size, augment: Ranges, draws: Draws, out?: Uint8Array) => Uint8Array,
+  image: Image,
+  size: Size,
+  augment: Ranges,
+  draws: Draws,
+  out?: Uint8Array,
+): Uint8Array {
+  const box = randomResizedCropBox(image.height, image.width, augment, draws);
+  return augmentCrop({ image, box }, size, augment, draws, out);
 }

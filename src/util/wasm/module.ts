@@ -3,18 +3,8 @@
  * would write statements; the bytes are made when the program starts (some milliseconds), so that there is neither a
  * build step nor a file that has to be found. Instruction codes: WebAssembly core specification 2.0, section 5.4.
  */
-import {
-  I32,
-  i32,
-  type I32Like,
-  I64,
-  memoryOperands,
-  simd,
-  typeCodes,
-  type TypeName,
-  unsignedLeb,
-  V128,
-} from "./values.ts";
+import { memoryOperands, simd, typeCodes, type TypeName, unsignedLeb } from "./encoding.ts";
+import { I32, i32, type I32Like, I64, V128 } from "./values.ts";
 
 /** A place to leave from by {@linkcode WasmFunction.leave}. */
 export interface Label {
@@ -98,6 +88,12 @@ export class WasmFunction {
   storeLow64(address: I32, value: V128, offset = 0): void {
     this.#store(address, value.code, simd(0x5b), offset);
     this.#code.push(0);
+  }
+
+  /** Stores the upper 64 bits of 128. */
+  storeHigh64(address: I32, value: V128, offset = 0): void {
+    this.#store(address, value.code, simd(0x5b), offset);
+    this.#code.push(1);
   }
 
   #nested(opening: readonly number[], body: () => void): void {

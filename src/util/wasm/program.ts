@@ -30,6 +30,16 @@ export class WasmProgram {
     return new Uint8Array(this.#memory.buffer, offset, length);
   }
 
+  /** All of the memory. */
+  all(): Uint8Array {
+    return new Uint8Array(this.#memory.buffer);
+  }
+
+  /** All of the memory, for numbers of several bytes. */
+  view(): DataView {
+    return new DataView(this.#memory.buffer);
+  }
+
   /** The function of a name. */
   function(name: string): (...values: number[]) => number {
     const found = this.#functions.get(name);

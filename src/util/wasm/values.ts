@@ -3,36 +3,7 @@
  * {@linkcode WasmFunction} writes. An expression is the code that leaves its value on the stack; using it twice
  * computes it twice, so what is needed twice belongs into a local.
  */
-
-/** Bytes of a number in LEB128, the unsigned form. */
-export function unsignedLeb(value: number): number[] {
-  const bytes: number[] = [];
-  for (; value >= 0x80; value = Math.floor(value / 0x80)) bytes.push(value % 0x80 | 0x80);
-  return [...bytes, value];
-}
-
-/** Bytes of a number in LEB128, the signed form. */
-export function signedLeb(value: bigint): number[] {
-  const bytes: number[] = [];
-  for (; value >= 64n || value < -64n; value >>= 7n) bytes.push(Number(value & 0x7fn) | 0x80);
-  return [...bytes, Number(value & 0x7fn)];
-}
-
-/** Codes of the value types. */
-export const typeCodes = { i32: 0x7f, i64: 0x7e, v128: 0x7b } as const;
-
-/** A type of values. */
-export type TypeName = keyof typeof typeCodes;
-
-/** The operands of a memory instruction: no promise of alignment, and an offset in bytes added to the address. */
-export function memoryOperands(offset: number): number[] {
-  return [0, ...unsignedLeb(offset)];
-}
-
-/** The code of a SIMD instruction. */
-export function simd(instruction: number): number[] {
-  return [0xfd, ...unsignedLeb(instruction)];
-}
+import { memoryOperands, signedLeb, simd } from "./encoding.ts";
 
 /** A 32-bit integer, or a number that is written as one. */
 export type I32Like = I32 | number;
@@ -192,6 +163,9 @@ export function i64(value: number | bigint): I64 {
   return new I64([0x42, ...signedLeb(BigInt.asIntN(64, BigInt(value)))]);
 }
 
+/** The lower or the upper eight bytes of a vector. */
+export type Half = "low" | "high";
+
 /** 128 bits: 16 lanes of 8, 8 of 16 or 4 of 32 bits, as the operation says. */
 export class V128 {
   /** The type. */
@@ -292,6 +266,21 @@ export class V128 {
   /** Sixteen bytes picked from the 32 of this and other. */
   shuffle(other: V128, lanes: readonly number[]): V128 {
     return new V128([...this.code, ...other.code, ...simd(0x0d), ...lanes]);
+  }
+  /** 8-bit lanes of this and other by turns, of their lower or upper halves. */
+  interleave8(other: V128, half: Half): V128 {
+    return this.#interleave(other, half, 1);
+  }
+  /** 16-bit lanes of this and other by turns, of their lower or upper halves. */
+  interleave16(other: V128, half: Half): V128 {
+    return this.#interleave(other, half, 2);
+  }
+  #interleave(other: V128, half: Half, laneBytes: 1 | 2): V128 {
+    const place = (i: number) => {
+      const lane = Math.floor(i / laneBytes);
+      return (half === "low" ? 0 : 8) + (lane >> 1) * laneBytes + i % laneBytes + (lane & 1) * 16;
+    };
+    return this.shuffle(other, Array.from({ length: 16 }, (_, i) => place(i)));
   }
   /** The lane of 32 bits. */
   lane32(lane: number): I32 {
