@@ -63,7 +63,8 @@
  * ```
  *
  * Permissions: `--allow-read` for what is read, and for Deno's cache where image files are decoded; `--allow-write` for
- * what is written. Nothing else is needed; see the README for what a few more are good for.
+ * what is written; `--allow-net` for data at `http(s)://` and `s3://` addresses, and `--allow-env=AWS_*,HOME` for the
+ * latter. Nothing else is needed; see the README for what a few more are good for.
  *
  * @module
  */
@@ -255,8 +256,15 @@ export {
 } from "./src/data/loader.ts";
 export type { Part } from "./src/data/sampler.ts";
 export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
-export type { Channels } from "./src/data/image.ts";
 export { officialCropShare } from "./src/data/augment.ts";
+
+// Bytes at an address: paths, HTTP and S3
+export type { ByteSource } from "./src/formats/byte_source.ts";
+export { type ListedObject, Storage, type StorageOptions } from "./src/storage/storage.ts";
+export type { StoredBytes } from "./src/storage/remote_object.ts";
+export type { RetryEvent, RetryPolicy } from "./src/storage/retry.ts";
+export type { S3Credentials, S3Settings } from "./src/storage/s3_settings.ts";
+export { BlockCache, type BlockCacheOptions } from "./src/storage/block_cache.ts";
 
 // Looking inside an encoder
 export { type AttentionOptions, type AttentionResult, inspectAttention } from "./src/train/attention.ts";

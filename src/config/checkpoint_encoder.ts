@@ -36,7 +36,7 @@ export interface FixedSizes {
   /** Size of a patch in pixels. */
   readonly patchSize: Size;
   /** Values per pixel. */
-  readonly channels: 1 | 3 | 4;
+  readonly channels: number;
   /** What every layer norm adds to the variance. */
   readonly normEpsilon: number;
 }

@@ -1,18 +1,6 @@
 /** The keys that every training job has, one by one, with the defaults of pre-training. */
 
-import {
-  either,
-  interval,
-  type Kind,
-  number,
-  numbers,
-  oneOf,
-  pair,
-  size,
-  text,
-  truth,
-  whole,
-} from "./kinds.ts";
+import { either, interval, number, numbers, oneOf, pair, size, text, truth, whole } from "./kinds.ts";
 import { presets } from "./presets.ts";
 import { derived, type Field, field } from "./settings.ts";
 import type { Interval } from "./types.ts";
@@ -51,8 +39,6 @@ export const encoderFields = {
   ),
 };
 
-const channels: Kind<1 | 3 | 4> = oneOf(1, 3, 4);
-
 /** The images and patches of `model:`. */
 export const imageFields = {
   patchSize: derived("model.patch_size", size(1, 4096), "16; 14 for vit_huge", "side of a patch in pixels"),
@@ -62,7 +48,12 @@ export const imageFields = {
     [224, 224],
     "side of the images in pixels after cropping",
   ),
-  channels: field("model.channels", channels, 3, "1 (gray), 3 (RGB) or 4 (RGB and alpha)"),
+  channels: field(
+    "model.channels",
+    whole(1, 1024),
+    3,
+    "1 (gray), 3 (RGB), 4 (RGB and alpha), or as many as the images have bands",
+  ),
 };
 
 /** `data.augment:` */

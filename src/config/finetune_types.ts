@@ -65,7 +65,7 @@ export interface ClassifierModelConfig {
   /** Size of a patch in pixels. */
   readonly patchSize: Size;
   /** Values per pixel. */
-  readonly channels: 1 | 3 | 4;
+  readonly channels: number;
   /** What the head reads: the average of the patch tokens, or the class token. */
   readonly pooling: "average" | "class_token";
   /** What every layer norm adds to the variance. */

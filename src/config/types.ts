@@ -3,6 +3,9 @@
 /** A length that may differ per direction: `[height, width]`. */
 export type Size = readonly [height: number, width: number];
 
+/** Pixels of a batch: bytes, of which 255 counts as 1, or floats, of which 1 does. */
+export type PixelValues = Uint8Array | Float32Array;
+
 /** The shape of one stack of transformer blocks. */
 export interface TransformerConfig {
   /** Token width; a multiple of 4 (the position embedding) and of `heads`. */
@@ -27,8 +30,8 @@ export interface ModelConfig {
   readonly imageSize: Size;
   /** Size of a patch in pixels. */
   readonly patchSize: Size;
-  /** 1 (grayscale), 3 (RGB) or 4 (RGB and alpha) for image files; the library takes any number. */
-  readonly channels: 1 | 3 | 4;
+  /** 1 (grayscale), 3 (RGB), 4 (RGB and alpha), or as many as the images have bands. */
+  readonly channels: number;
   /** Where mask tokens enter: `decoder` is MAE, `encoder` the ablation of the paper's table 1c. */
   readonly maskTokens: "decoder" | "encoder";
 }

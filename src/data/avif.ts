@@ -1,9 +1,10 @@
 /** AVIF files: declared size and orientation by their boxes (ISO/IEC 14496-12), pixels by libavif. */
 import { embeddedAvifWasm, startAvifDecoder } from "../deps/images.ts";
-import { BrokenImageError, checkDeclaredSize, type StoredImage } from "./image.ts";
+import { BrokenImageError, checkDeclaredSize, type Samples, type StoredImage } from "./image.ts";
 import { WasmDecoder } from "./wasm_decoder.ts";
 
 const libavif = new WasmDecoder("AVIF", startAvifDecoder, embeddedAvifWasm, [8]);
+const libavif16 = new WasmDecoder("AVIF", startAvifDecoder, embeddedAvifWasm, [16]);
 
 /** Boxes that hold boxes, and the bytes of their own in front of them. */
 const CONTAINERS: Readonly<Record<string, number>> = { meta: 4, iprp: 0, ipco: 0, moov: 0, trak: 0 };
@@ -17,6 +18,8 @@ interface Box {
 interface Layout {
   height: number;
   width: number;
+  /** Whether values have 10 or 12 bits. */
+  deep: boolean;
   /** Quarter turns, counter-clockwise. */
   turns: number;
   /** Whether the upper and lower half change places after turning, or left and right, or nothing does. */
@@ -64,6 +67,8 @@ function note(layout: Layout, { name, body }: Box): void {
     noteSize(layout, viewOf(body).getUint32(8), viewOf(body).getUint32(4));
   } else if (name === "tkhd" && body.length >= 84) {
     noteSize(layout, viewOf(body).getUint16(body.length - 4), viewOf(body).getUint16(body.length - 8));
+  } else if (name === "av1C" && body.length >= 3) {
+    layout.deep ||= (body[2] & 0x40) !== 0;
   } else if (name === "irot" && body.length >= 1) {
     layout.turns = body[0] & 3;
   } else if (name === "imir" && body.length >= 1) {
@@ -85,19 +90,26 @@ function orientationOf({ turns, mirror }: Layout): number {
 
 /**
  * Decodes an AVIF to RGBA, of a sequence its first frame. The turn and the mirror that it asks for become the orientation; what
- * EXIF data it carries says nothing, as the format has it. Throws {@linkcode BrokenImageError}.
+ * EXIF data it carries says nothing, as the format has it. With `keepDepth`, 10 and 12 bits are spread over 16 and otherwise
+ * rounded to 8. Throws {@linkcode BrokenImageError}.
  */
-export async function decodeAvif(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> {
-  const layout: Layout = { height: 0, width: 0, turns: 0, mirror: null };
+export async function decodeAvif(
+  bytes: Uint8Array,
+  maxPixels: number,
+  keepDepth = false,
+): Promise<StoredImage<Samples>> {
+  const layout: Layout = { height: 0, width: 0, deep: false, turns: 0, mirror: null };
   for (const box of readBoxes(bytes)) note(layout, box);
   if (layout.height === 0 && layout.width === 0) throw new BrokenImageError("the AVIF declares no size");
   checkDeclaredSize(layout.height, layout.width, maxPixels);
-  const { image, lines } = await libavif.decode(bytes);
+  const { image, lines } = await (layout.deep && keepDepth ? libavif16 : libavif).decode(bytes);
   if (image === null) {
     throw new BrokenImageError(`damaged AVIF${lines.length > 0 ? `: ${lines.at(-1)}` : ""}`);
   }
-  const { height, width } = image;
+  const { height, width, data: { buffer, byteOffset, byteLength } } = image;
   checkDeclaredSize(height, width, maxPixels);
-  const data = new Uint8Array(image.data.buffer, image.data.byteOffset, image.data.byteLength);
+  const data = image.data instanceof Uint16Array
+    ? image.data
+    : new Uint8Array(buffer, byteOffset, byteLength);
   return { data, height, width, channels: 4, orientation: orientationOf(layout) };
 }

@@ -19,6 +19,8 @@ export interface EvalLoaderOptions extends ImageSettings {
   readonly workerUrl?: URL | string;
   /** Called for each broken file; such files are in no batch. */
   readonly onBroken?: (file: BrokenFile) => void;
+  /** Called with a sentence when a data worker was lost and another one took its place. */
+  readonly onRestart?: (message: string) => void;
 }
 
 /** Some images of a data set. */
@@ -48,9 +50,7 @@ export async function* evaluationBatches(options: EvalLoaderOptions): AsyncGener
   const { source, batchSize, imageSize, channels, exif, cropShare } = options;
   const settings: RenderSettings = { imageSize, channels, exif, augment: { cropShare }, seed: 0 };
   const workers = options.workers === "auto" ? automaticWorkers() : options.workers;
-  const renderer = workers === 0
-    ? inlineRenderer(settings)
-    : new WorkerPool(settings, workers, options.workerUrl);
+  const renderer = workers === 0 ? inlineRenderer(settings) : new WorkerPool(settings, workers, options);
   const length = imageSize[0] * imageSize[1] * channels;
   const free = Array.from({ length: AHEAD + 1 }, () => new SharedArrayBuffer(batchSize * length));
   const queue: Pending[] = [];

@@ -1,18 +1,24 @@
 /** Pixels in memory, and the error for files that hold none. */
 
-/** Channels that image files are read as: grayscale, RGB, or RGB and alpha. */
-export type Channels = 1 | 3 | 4;
+/** Values of pixels, at the depth that a file has. */
+export type Samples = Uint8Array | Uint16Array | Float32Array;
 
-/** 8-bit pixels, `data[(y × width + x) × channels + channel]`. */
-export interface Image {
+/** Pixels, of 8 bits unless said otherwise, `data[(y × width + x) × channels + channel]`. */
+export interface Image<D extends Samples = Uint8Array> {
   /** The pixels, row by row. */
-  readonly data: Uint8Array;
+  readonly data: D;
   /** Rows. */
   readonly height: number;
   /** Columns. */
   readonly width: number;
-  /** 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha. */
+  /** 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha; or any number of bands. */
   readonly channels: number;
+}
+
+/** Pixels that keep their depth. */
+export interface DeepImage extends Image<Samples> {
+  /** Which values count as 0 and 1. */
+  readonly range: readonly [low: number, high: number];
 }
 
 /** A rectangle of pixels. */
@@ -36,9 +42,16 @@ export interface ImageWindow {
 }
 
 /** A file as its decoder gives it, before orientation and channels are settled. */
-export interface StoredImage extends Image {
+export interface StoredImage<D extends Samples = Uint8Array> extends Image<D> {
   /** EXIF orientation, 1 (upright) to 8. */
   readonly orientation: number;
+  /** The value that counts as 1 where it is not the largest of the values' type (1 for floats). */
+  readonly one?: number;
+  /**
+   * How many of the first channels are gray (1), gray and alpha (2), RGB (3) or RGB and alpha (4), the rest being bands of
+   * another kind; 0 where all are. Default: all channels are such.
+   */
+  readonly colors?: number;
 }
 
 /** The bytes are no readable image; the message says why, in words that follow a file's name and a colon. */

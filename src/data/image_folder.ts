@@ -5,7 +5,16 @@ import { baseName, didYouMeanPath, directoryOf, joinPath } from "../util/files.t
 import { fileSource, type ImageSource } from "./source.ts";
 
 /** Endings of the files that are taken for images, in any case. */
-export const IMAGE_EXTENSIONS: readonly string[] = ["jpg", "jpeg", "png", "webp", "avif", "gif"];
+export const IMAGE_EXTENSIONS: readonly string[] = [
+  "jpg",
+  "jpeg",
+  "png",
+  "webp",
+  "avif",
+  "gif",
+  "tif",
+  "tiff",
+];
 
 function isImageName(name: string): boolean {
   const dot = name.lastIndexOf(".");

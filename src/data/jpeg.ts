@@ -2,7 +2,14 @@
 import { decodeFourColorJpeg, embeddedJpegWasm, startJpegDecoder } from "../deps/images.ts";
 import { messageOf } from "../util/errors.ts";
 import { readOrientation } from "./exif.ts";
-import { type Box, BrokenImageError, checkDeclaredSize, type Image, type ImageWindow } from "./image.ts";
+import {
+  type Box,
+  BrokenImageError,
+  checkDeclaredSize,
+  type Image,
+  type ImageWindow,
+  type StoredImage,
+} from "./image.ts";
 import { readBaseline } from "./jpeg_baseline.ts";
 import { BaselineDecoder } from "./jpeg_simd.ts";
 import { isRefusal, WasmDecoder } from "./wasm_decoder.ts";
@@ -115,6 +122,13 @@ export function openJpeg(bytes: Uint8Array, maxPixels: number): JpegFile {
     decode: async (box) =>
       decodeBaseline(bytes, layout, box) ?? { image: await decodeOther(bytes, layout), box },
   };
+}
+
+/** All of a JPEG, as it is stored. Throws as {@linkcode openJpeg}, and for damage anywhere in the file. */
+export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> {
+  const { height, width, orientation, decode } = openJpeg(bytes, maxPixels);
+  const { image } = await decode({ top: 0, left: 0, height, width });
+  return { ...image, orientation };
 }
 
 /** A heap that one large image has grown beyond this is given back. */

@@ -36,6 +36,8 @@ export interface LoaderOptions extends RenderSettings {
   readonly workerUrl?: URL | string;
   /** Called once for each broken file, when it is met. */
   readonly onBroken?: (file: BrokenFile) => void;
+  /** Called with a sentence when a data worker was lost and another one took its place. */
+  readonly onRestart?: (message: string) => void;
 }
 
 /** A sample that could not be read as an image. */
@@ -134,7 +136,7 @@ class ShuffledLoader implements Loader {
     this.#nextMicroBatch = startStep * options.accumulate;
     this.#renderer = workers === 0
       ? inlineRenderer(renderSettings(options))
-      : new WorkerPool(renderSettings(options), workers, options.workerUrl);
+      : new WorkerPool(renderSettings(options), workers, options);
     this.#ahead = workers === 0 ? 0 : batchesAhead(batchSize, bytes, workers);
     for (let i = 0; i < this.#ahead + LENT; i++) this.#free.push(new SharedArrayBuffer(bytes));
     this.#startBatches(this.#ahead);

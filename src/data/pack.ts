@@ -250,7 +250,7 @@ export async function packShards(options: PackOptions): Promise<PackResult> {
   if (progress.next > 0) {
     onEvent?.({ kind: "resume", shards: progress.shards.length, samples: progress.next });
   }
-  const pool = check ? new WorkerPool(PROBE, options.workers, options.workerUrl) : undefined;
+  const pool = check ? new WorkerPool(PROBE, options.workers, options) : undefined;
   try {
     const { shards, broken, next } = await new Packer({ ...options, to }, target, progress).run(pool);
     if (shards.length === 0) {

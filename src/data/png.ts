@@ -5,7 +5,7 @@
 import { crc32, inflateSync } from "../deps/zlib.ts";
 import { messageOf } from "../util/errors.ts";
 import { readOrientation } from "./exif.ts";
-import { BrokenImageError, checkDeclaredSize, type StoredImage } from "./image.ts";
+import { BrokenImageError, checkDeclaredSize, type Samples, type StoredImage } from "./image.ts";
 import { unfilterRow } from "./png_filters.ts";
 import { type PngHeader, rowWriter, samplesPerPixel } from "./png_samples.ts";
 
@@ -136,10 +136,10 @@ function inflate(packed: Uint8Array, length: number): Uint8Array {
 }
 
 /**
- * Decodes a PNG to 8 bits: gray, gray and alpha, RGB, or RGB and alpha, whichever it holds (a transparent colour or
+ * Decodes a PNG to 8 bits, or 16 where it has so many: gray, gray and alpha, RGB, or RGB and alpha, whichever it holds (a transparent colour or
  * palette entry counts as alpha). Throws {@linkcode BrokenImageError}.
  */
-export function decodePng(bytes: Uint8Array, maxPixels: number): StoredImage {
+export function decodePng(bytes: Uint8Array, maxPixels: number): StoredImage<Samples> {
   const { header, palette, transparency, exif, packed } = readChunks(bytes, maxPixels);
   const { height, width, depth, colorType } = header;
   const bitsPerPixel = samplesPerPixel(colorType) * depth;
@@ -149,7 +149,8 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): StoredImage {
   }));
   const raw = inflate(packed, passes.reduce((sum, { rows, rowBytes }) => sum + rows * (1 + rowBytes), 0));
   const writer = rowWriter(header, palette, transparency);
-  const data = new Uint8Array(height * width * writer.channels);
+  const length = height * width * writer.channels;
+  const data = depth === 16 ? new Uint16Array(length) : new Uint8Array(length);
   let at = 0;
   for (const { top, left, down, across, rows, columns, rowBytes } of passes) {
     let above: Uint8Array = new Uint8Array(rowBytes);

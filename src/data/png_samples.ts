@@ -1,4 +1,4 @@
-/** From the samples of PNG rows, of any depth, to 8-bit pixels. */
+/** From the samples of PNG rows, of any depth, to pixels of 8 bits, or of 16 where they have so many. */
 
 /** What a PNG's header says. */
 export interface PngHeader {
@@ -18,8 +18,8 @@ export interface PngHeader {
 export interface RowWriter {
   /** Channels of the pixels. */
   readonly channels: number;
-  /** Writes `count` pixels of a row to `out`, the first at byte `to`, each `stride` bytes after the one before. */
-  write(row: Uint8Array, count: number, out: Uint8Array, to: number, stride: number): void;
+  /** Writes `count` pixels of a row to `out`, the first at value `to`, each `stride` values after the one before. */
+  write(row: Uint8Array, count: number, out: Uint8Array | Uint16Array, to: number, stride: number): void;
 }
 
 const GRAY = 0, RGB = 2, PALETTE = 3, GRAY_ALPHA = 4;
@@ -43,9 +43,9 @@ function sampleAt(row: Uint8Array, i: number, depth: number): number {
   return (row[bit >> 3] >> (8 - depth - (bit & 7))) & ((1 << depth) - 1);
 }
 
-/** A sample spread over 0 … 255; 16 bits are divided by 257 with rounding. */
-function to8Bits(sample: number, depth: number): number {
-  return depth === 16 ? (sample * 255 + 32895) >> 16 : sample * 255 / ((1 << depth) - 1);
+/** A sample of fewer than 8 bits spread over 0 … 255. */
+function spread(sample: number, depth: number): number {
+  return depth >= 8 ? sample : sample * 255 / ((1 << depth) - 1);
 }
 
 /** The writer for an image; `transparency` is the body of its tRNS chunk. */
@@ -62,7 +62,7 @@ export function rowWriter(header: PngHeader, palette?: Uint8Array, transparency?
       if (depth === 8 && stride === samples) return out.set(row, to);
       for (let x = 0; x < count; x++) {
         for (let c = 0; c < samples; c++) {
-          out[to + x * stride + c] = to8Bits(sampleAt(row, x * samples + c, depth), depth);
+          out[to + x * stride + c] = spread(sampleAt(row, x * samples + c, depth), depth);
         }
       }
     },
@@ -100,10 +100,10 @@ function keyWriter(depth: number, samples: number, transparency: Uint8Array): Ro
         let matches = true;
         for (let c = 0; c < samples; c++) {
           const sample = sampleAt(row, x * samples + c, depth);
-          out[to + c] = to8Bits(sample, depth);
+          out[to + c] = spread(sample, depth);
           matches &&= sample === key[c];
         }
-        out[to + samples] = matches ? 0 : 255;
+        out[to + samples] = matches ? 0 : depth === 16 ? 65535 : 255;
       }
     },
   };

@@ -7,11 +7,13 @@ export interface Setup {
   readonly kind: "setup";
   /** How examples are made. */
   readonly settings: RenderSettings;
+  /** The worker's number, not 0: never given to another one. */
+  readonly worker: number;
 }
 
 /**
- * Examples to be made, sent to every worker alike; each takes the next item by raising the shared counter, so that a
- * slow file holds up nobody.
+ * Examples to be made, sent to every worker alike; each takes the next item that is free, so that a slow file holds up
+ * nobody, and what a worker leaves behind can be given to another one.
  */
 export interface Task {
   /** Tells the messages apart. */
@@ -24,11 +26,11 @@ export interface Task {
   readonly items: readonly Item[];
   /** Pixels [slots, height, width, channels], written in place. */
   readonly pixels: SharedArrayBuffer;
-  /** One Int32: items taken so far. */
-  readonly taken: SharedArrayBuffer;
+  /** An Int32 for each item: the worker that took it, or 0. */
+  readonly takers: SharedArrayBuffer;
 }
 
-/** A worker's answer to a task once no item is left to take. */
+/** A worker's answer to a task once no item is left to take: each worker gives one to each task. */
 export interface TaskReport {
   /** Tells the messages apart. */
   readonly kind: "report";

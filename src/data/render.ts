@@ -4,7 +4,7 @@ import { augmentForTraining, transformForEvaluation } from "./augment.ts";
 import { randomResizedCropBox } from "./crop.ts";
 import { decodeBox, decodeImage } from "./decode.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
-import { BrokenImageError, type Channels, type Image } from "./image.ts";
+import { BrokenImageError, type Image } from "./image.ts";
 import { readSample } from "./sample_bytes.ts";
 import { augmentationStream } from "./sampler.ts";
 import type { SampleLocation } from "./source.ts";
@@ -14,7 +14,7 @@ export interface ImageSettings {
   /** Height and width of the result. */
   readonly imageSize: Size;
   /** Channels of the result. */
-  readonly channels: Channels;
+  readonly channels: number;
   /** Whether an EXIF orientation is applied. */
   readonly exif: "apply" | "ignore";
 }

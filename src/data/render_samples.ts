@@ -1,6 +1,7 @@
 /** Samples of a source to examples in a batch. */
+import { RunError } from "../util/errors.ts";
 import { BrokenImageError } from "./image.ts";
-import type { Renderer } from "./pool.ts";
+import { LostWorkerError, type Renderer } from "./pool.ts";
 import type { Item, ItemFailure } from "./render.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -31,5 +32,13 @@ export async function renderSamples(
       failures.push({ slot, reason: error.message });
     }
   }));
-  return failures.concat(await renderer.render(pixels, epoch, items));
+  try {
+    return failures.concat(await renderer.render(pixels, epoch, items));
+  } catch (error) {
+    const place = error instanceof LostWorkerError && places.find(({ slot }) => slot === error.slot);
+    if (!place) throw error;
+    const { location } = items.find(({ slot }) => slot === place.slot) ?? {};
+    const bytes = location?.kind === "range" ? `, ${location.length} bytes from ${location.offset} on` : "";
+    throw new RunError(`${error.message} (${source.path(place.sample)}${bytes})`);
+  }
 }

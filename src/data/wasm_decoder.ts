@@ -1,5 +1,5 @@
 /** A WebAssembly decoder that is started when first needed and started afresh when a file upset it. */
-import type { Decoder, DecoderOptions } from "../deps/images.ts";
+import type { DecodedPixels, Decoder, DecoderOptions } from "../deps/images.ts";
 import { messageOf, RunError } from "../util/errors.ts";
 
 /** A heap that one large image has grown beyond this is given back. */
@@ -8,7 +8,7 @@ const KEPT_HEAP_BYTES = 256 * 2 ** 20;
 /** How decoding went. */
 export interface DecoderAnswer {
   /** The image as RGBA, or null when the C library refused the bytes. */
-  readonly image: ImageData | null;
+  readonly image: DecodedPixels | null;
   /** Lines of warnings and errors. */
   readonly lines: readonly string[];
 }
@@ -49,7 +49,7 @@ export class WasmDecoder {
     this.#running ??= this.#load();
     const decoder = await this.#running;
     this.#lines = [];
-    let image: ImageData | null = null;
+    let image: DecodedPixels | null = null;
     try {
       image = decoder.decode(bytes, ...this.#settings);
       if (decoder.HEAP8.byteLength > KEPT_HEAP_BYTES) this.#running = undefined;

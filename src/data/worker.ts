@@ -6,15 +6,17 @@ import type { CrashReport, Setup, Task, TaskReport } from "./protocol.ts";
 import { type ItemFailure, renderItem, type RenderSettings } from "./render.ts";
 
 let settings: RenderSettings | undefined;
+let worker = 0;
 let queue: Promise<void> = Promise.resolve();
 
 async function work(task: Task): Promise<void> {
   if (settings === undefined) throw new Error("A task came before the settings");
   const pixels = new Uint8Array(task.pixels);
-  const taken = new Int32Array(task.taken);
+  const takers = new Int32Array(task.takers);
   const failures: ItemFailure[] = [];
   let count = 0;
-  for (let i = Atomics.add(taken, 0, 1); i < task.items.length; i = Atomics.add(taken, 0, 1)) {
+  for (let i = 0; i < task.items.length; i++) {
+    if (Atomics.compareExchange(takers, i, 0, worker) !== 0) continue;
     const failure = await renderItem(settings, task.epoch, task.items[i], pixels);
     if (failure !== undefined) failures.push(failure);
     count++;
@@ -26,6 +28,7 @@ async function work(task: Task): Promise<void> {
 self.onmessage = ({ data }: MessageEvent<Setup | Task>) => {
   if (data.kind === "setup") {
     settings = data.settings;
+    worker = data.worker;
     return;
   }
   // One task after the other: tasks that ran side by side would delay the batch that is waited for.

@@ -7,7 +7,7 @@ export { default as startJpegDecoder } from "npm:@jsquash/jpeg@1.6.0/codec/dec/m
 export { default as startWebpDecoder } from "npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js";
 // @ts-types="./jsquash.d.ts"
 export { default as startAvifDecoder } from "npm:@jsquash/avif@2.1.1/codec/dec/avif_dec.js";
-export type { Decoder, DecoderOptions } from "./jsquash.d.ts";
+export type { DecodedPixels, Decoder, DecoderOptions } from "./jsquash.d.ts";
 // Only for four-colour JPEGs, which jSquash refuses.
 // @ts-types="./jpeg_js.d.ts"
 export { decode as decodeFourColorJpeg } from "npm:jpeg-js@0.4.4";

@@ -111,7 +111,10 @@ function imageCases(): KernelCase[] {
     },
     {
       kernel: "patchifyPixels",
-      run: () => [[4, 4], [6, 14]].map(([p, q]) => patchifyPixels(pixels, [3, 12, 28, 3], [p, q], mean, std)),
+      run: () =>
+        [pixels, Float32Array.from(pixels, (value) => value / 255)].flatMap((values) =>
+          [[4, 4], [6, 14]].map(([p, q]) => patchifyPixels(values, [3, 12, 28, 3], [p, q], mean, std))
+        ),
     },
     {
       kernel: "mixedPatches",

@@ -1,21 +1,21 @@
 /**
- * The pixels of a fine-tuning batch on the device: normalised, erased, mixed and cut into patches in one pass over the bytes.
- * Mixing here and not on the host keeps the upload at one byte per value, and costs the host nothing.
+ * The pixels of a fine-tuning batch on the device: normalised, erased, mixed and cut into patches in one pass.
+ * Mixing here and not on the host keeps the upload at one byte per value (four of floats), and costs the host nothing.
  */
 import { tf } from "../deps/tfjs.ts";
-import type { Size } from "../config/types.ts";
+import type { PixelValues, Size } from "../config/types.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
-import { type ImageShape, normalizePixels, wordsOf } from "./normalize_pixels.ts";
+import { type ImageShape, normalizePixels } from "./normalize_pixels.ts";
 import { type Bodies, chooseBody } from "./operation.ts";
 import { patchGrid, patchify } from "./patchify.ts";
-import { mostChannels } from "./patchify_kernel.ts";
+import { mostChannels, pixelTensor, readPixel } from "./patchify_kernel.ts";
 import { eraseOnHost, type Erasure, isInside, type Mix } from "./pixel_changes.ts";
 import { bindings, float } from "./wgsl.ts";
 
 /** A batch, and what becomes of it. */
 export interface ChangedPixels {
-  /** N·H·W·C bytes, channel fastest. */
-  readonly pixels: Uint8Array;
+  /** N·H·W·C bytes or floats, channel fastest. */
+  readonly pixels: PixelValues;
   /** [N, H, W, C]. */
   readonly shape: ImageShape;
   /** Per channel, in [0, 1]. */
@@ -37,7 +37,7 @@ const bodies: Bodies<Body> = { name: "mixedPatches", composed: composedBody, ker
  * the kernel differs from it by the device's logarithm. Not differentiable.
  * @param patchSize rows and columns of a patch, which divide those of an image
  * @returns [N, L, p·q·C] float32
- * @throws {RangeError} when bytes, means, deviations, erasures or the patch size do not fit the shape
+ * @throws {RangeError} when pixels, means, deviations, erasures or the patch size do not fit the shape
  */
 export function mixedPatches(batch: ChangedPixels, patchSize: Size): tf.Tensor3D {
   const { pixels, shape, mean, std, erasures } = batch;
@@ -46,7 +46,7 @@ export function mixedPatches(batch: ChangedPixels, patchSize: Size): tf.Tensor3D
   const wanted = [images * height * width * channels, channels, channels, images];
   if (lengths.some((length, i) => length !== wanted[i])) {
     throw new RangeError(
-      `A batch of [${shape}] needs ${wanted} bytes, means, deviations and erasures; given ${lengths}`,
+      `A batch of [${shape}] needs ${wanted} values, means, deviations and erasures; given ${lengths}`,
     );
   }
   patchGrid([height, width], patchSize);
@@ -97,8 +97,8 @@ function kernelBody(batch: ChangedPixels, patchSize: Size): tf.Tensor {
   const [rows, columns] = patchGrid([shape[1], shape[2]], patchSize);
   const output = [shape[0], rows * columns, patchSize[0] * patchSize[1] * shape[3]];
   const perThread = pixels.length % 4 === 0 ? 4 : 1;
-  return launch(source(shape, patchSize, perThread), {
-    inputs: [tf.tensor1d(wordsOf(pixels), "int32"), tf.tensor1d(erasureTable(erasures), "int32")],
+  return launch(source(batch, patchSize, perThread), {
+    inputs: [pixelTensor(pixels), tf.tensor1d(erasureTable(erasures), "int32")],
     outputs: [output],
     uniform: settings(batch),
     workgroups: coverThreads(pixels.length / perThread, threads),
@@ -124,27 +124,29 @@ function settings({ mean, std, mix: { share, box } }: ChangedPixels): ArrayBuffe
   return Float32Array.from(quads.flat()).buffer;
 }
 
-function source([images, height, width, channels]: ImageShape, [p, q]: Size, perThread: 1 | 4): KernelSource {
+function source({ pixels, shape }: ChangedPixels, [p, q]: Size, perThread: 1 | 4): KernelSource {
+  const [images, height, width, channels] = shape;
+  const kind = pixels instanceof Float32Array ? "values" : "bytes";
   const run = q * channels, columns = width / q;
   return {
-    name: `mixed_patches_${images}_${height}_${width}_${channels}_${p}_${q}_${perThread}`,
+    name: `mixed_patches_${kind}_${images}_${height}_${width}_${channels}_${p}_${q}_${perThread}`,
     code: () => `
 ${
       bindings(
-        "var<storage, read> words: array<u32>;",
+        `var<storage, read> words: array<${kind === "bytes" ? "u32" : "f32"}>;`,
         "var<storage, read> erasures: array<vec4u>; // top, bottom, left, right; key",
         `var<storage, read_write> patches: array<${perThread === 4 ? "vec4f" : "f32"}>;`,
         `var<uniform> settings: array<vec4f, ${channels + 2}>; // mean, deviation; shares, cut; box`,
       )
     }
+${readPixel(kind)}
 ${noiseFunctions}
 // The value at a place of image n: normalised, or noise.
 fn changed(n: u32, y: u32, x: u32, index: u32) -> f32 {
   let box = erasures[2u * n];
   if (y >= box.x && y < box.y && x >= box.z && x < box.w) { return noise(erasures[2u * n + 1u].x, index); }
-  let byte = n * ${height * width * channels}u + index;
   let of_channel = settings[index % ${channels}u];
-  return (f32((words[byte / 4u] >> (8u * (byte % 4u))) & 255u) / 255.0 - of_channel.x) / of_channel.y;
+  return (pixel(n * ${height * width * channels}u + index) - of_channel.x) / of_channel.y;
 }
 fn value(i: u32) -> f32 {
   let line = i / ${run}u; // rows of patches, in the patches' order

@@ -1,16 +1,16 @@
-/** 8-bit pixels to the normalised floats that models take: (value / 255 − mean) / deviation per channel. */
+/** Pixels to the normalised floats that models take: (value − mean) / deviation per channel, where a byte counts as value / 255. */
 import { tf } from "../deps/tfjs.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
-import type { Size } from "../config/types.ts";
+import type { PixelValues, Size } from "../config/types.ts";
 import { type Bodies, chooseBody } from "./operation.ts";
 import { patchGrid, patchify } from "./patchify.ts";
-import { mostChannels, patchifyBytesKernel } from "./patchify_kernel.ts";
+import { mostChannels, patchifyPixelsKernel, pixelTensor, readPixel } from "./patchify_kernel.ts";
 
 /** [N, H, W, C] of a batch of images. */
 export type ImageShape = [images: number, height: number, width: number, channels: number];
 
 type Body = (
-  pixels: Uint8Array,
+  pixels: PixelValues,
   shape: ImageShape,
   mean: readonly number[],
   std: readonly number[],
@@ -20,15 +20,15 @@ const bodies: Bodies<Body> = { name: "normalizePixels", composed: composedBody, 
 
 /**
  * Uploads a batch and normalises it on the device, in torchvision's order of operations (ToTensor, then Normalize).
- * @param pixels N·H·W·C bytes, channel fastest
+ * @param pixels N·H·W·C bytes or floats, channel fastest
  * @param shape [N, H, W, C]
  * @param mean per channel, in [0, 1]
  * @param std per channel, in [0, 1]
  * @returns [N, H, W, C] float32
- * @throws {RangeError} when the number of bytes, means or deviations does not fit the shape
+ * @throws {RangeError} when the number of pixels, means or deviations does not fit the shape
  */
 export function normalizePixels(
-  pixels: Uint8Array,
+  pixels: PixelValues,
   shape: ImageShape,
   mean: readonly number[],
   std: readonly number[],
@@ -45,22 +45,22 @@ const patchesBodies: Bodies<PatchesBody> = {
     patchify(normalizePixels(pixels, shape, mean, std), patchSize),
   kernel(pixels, [images, height, width, channels], mean, std, patchSize) {
     const layout = { grid: patchGrid([height, width], patchSize), patch: patchSize, channels };
-    return patchifyBytesKernel(tf.tensor1d(wordsOf(pixels), "int32"), images, layout, mean, std);
+    return patchifyPixelsKernel(pixels, images, layout, mean, std);
   },
 };
 
 /**
  * Uploads a batch, normalises it and cuts it into patches on the device: the same as `patchify` of `normalizePixels`,
  * without the images in between.
- * @param pixels N·H·W·C bytes, channel fastest
+ * @param pixels N·H·W·C bytes or floats, channel fastest
  * @param patchSize rows and columns of a patch, which divide those of an image
  * @param mean per channel, in [0, 1]
  * @param std per channel, in [0, 1]
  * @returns [N, L, p·q·C] float32
- * @throws {RangeError} when bytes, means, deviations or the patch size do not fit the shape
+ * @throws {RangeError} when pixels, means, deviations or the patch size do not fit the shape
  */
 export function patchifyPixels(
-  pixels: Uint8Array,
+  pixels: PixelValues,
   shape: ImageShape,
   patchSize: Size,
   mean: readonly number[],
@@ -78,63 +78,51 @@ function checkPixels(...[pixels, shape, mean, std]: Parameters<Body>): void {
     throw new RangeError(
       `Pixels for [${shape}] need ${
         tf.util.sizeFromShape(shape)
-      } bytes and ${channels} means and deviations; ` +
-        `given ${pixels.length} bytes, ${mean.length} means, ${std.length} deviations`,
+      } values and ${channels} means and deviations; ` +
+        `given ${pixels.length} values, ${mean.length} means, ${std.length} deviations`,
     );
   }
 }
 
-/** The bytes four to a word, the last one filled up: the same memory where that is possible. */
-export function wordsOf(pixels: Uint8Array): Int32Array {
-  if (pixels.length % 4 === 0 && pixels.byteOffset % 4 === 0) {
-    return new Int32Array(pixels.buffer, pixels.byteOffset, pixels.length / 4);
-  }
-  const words = new Int32Array(Math.ceil(pixels.length / 4));
-  new Uint8Array(words.buffer).set(pixels);
-  return words;
-}
-
 function composedBody(...[pixels, shape, mean, std]: Parameters<Body>): tf.Tensor4D {
   return tf.tidy(() => {
-    const unit = tf.div(tf.cast(tf.tensor4d(Int32Array.from(pixels), shape, "int32"), "float32"), 255);
+    const unit = pixels instanceof Float32Array
+      ? tf.tensor4d(pixels, shape, "float32")
+      : tf.div(tf.cast(tf.tensor4d(Int32Array.from(pixels), shape, "int32"), "float32"), 255);
     return tf.div(tf.sub(unit, tf.tensor1d([...mean])), tf.tensor1d([...std]));
   });
 }
 
-/** Traffic: one byte read and four written per value; three operations. The bytes travel four to a word. */
+/** Traffic: one byte (or four, of floats) read and four written per value; three operations. Bytes travel four to a word. */
 function kernelBody(...[pixels, shape, mean, std]: Parameters<Body>): tf.Tensor4D {
-  const words = wordsOf(pixels);
   return tf.tidy(() => {
-    const packed = tf.tensor1d(words, "int32");
     const statistics = tf.tensor1d([...mean, ...std]);
-    const [x, y] = coverThreads(words.length, 64);
-    const source = kernelSource(shape[3], pixels.length, x * 64);
+    const [x, y] = coverThreads(Math.ceil(pixels.length / 4), 64);
+    const source = kernelSource(pixels, shape[3], x * 64);
     return launch(source, {
-      inputs: [packed, statistics],
+      inputs: [pixelTensor(pixels), statistics],
       outputs: [shape],
       workgroups: [x, y],
     })[0] as tf.Tensor4D;
   });
 }
 
-function kernelSource(channels: number, values: number, rowThreads: number): KernelSource {
+function kernelSource(pixels: PixelValues, channels: number, rowThreads: number): KernelSource {
+  const kind = pixels instanceof Float32Array ? "values" : "bytes", values = pixels.length;
   return {
-    name: `normalize_pixels_${channels}_${values}_${rowThreads}`,
+    name: `normalize_pixels_${kind}_${channels}_${values}_${rowThreads}`,
     code: () => `
-@group(0) @binding(0) var<storage, read> packed: array<u32>;
+@group(0) @binding(0) var<storage, read> words: array<${kind === "bytes" ? "u32" : "f32"}>;
 @group(0) @binding(1) var<storage, read> statistics: array<f32>;
 @group(0) @binding(2) var<storage, read_write> normalized: array<f32>;
+${readPixel(kind)}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let word = id.x + id.y * ${rowThreads}u;
-  for (var byte = 0u; byte < 4u; byte++) {
-    let i = word * 4u + byte;
-    if (i < ${values}u) {
-      let value = f32((packed[word] >> (8u * byte)) & 255u) / 255.0;
-      let channel = i % ${channels}u;
-      normalized[i] = (value - statistics[channel]) / statistics[channel + ${channels}u];
-    }
+  let first = 4u * (id.x + id.y * ${rowThreads}u);
+  for (var i = first; i < min(first + 4u, ${values}u); i++) {
+    let channel = i % ${channels}u;
+    normalized[i] = (pixel(i) - statistics[channel]) / statistics[channel + ${channels}u];
   }
 }`,
   };

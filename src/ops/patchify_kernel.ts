@@ -1,11 +1,11 @@
 /**
- * Cutting images into patches by kernel, from floats or straight from bytes. The values of one row of pixels of a patch lie
+ * Cutting images into patches by kernel, from images that are normalised or straight from pixels. The values of one row of pixels of a patch lie
  * side by side in the image as in the patch: a run. Where a run is a multiple of four long, values move four at a time.
  *
- * Traffic: 4 bytes read (1 from bytes) and 4 written per value; from bytes three operations.
+ * Traffic: 4 bytes read (1 from bytes) and 4 written per value; from pixels three operations.
  */
 import { tf } from "../deps/tfjs.ts";
-import type { Size } from "../config/types.ts";
+import type { PixelValues, Size } from "../config/types.ts";
 import { coverThreads, type KernelSource, launch } from "../gpu/kernel.ts";
 import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
 import { bindings, component, declareQuads, loadQuads, repeat } from "./wgsl.ts";
@@ -33,12 +33,36 @@ export function patchifyKernel(images: tf.Tensor, layout: PatchLayout): tf.Tenso
   });
 }
 
-/**
- * Patches of 8-bit images, normalised.
- * @param words the bytes, four to a word
- */
-export function patchifyBytesKernel(
-  words: tf.Tensor,
+/** How pixels lie in memory: bytes four to a word, or floats. */
+export type PixelKind = "bytes" | "values";
+
+/** Pixels on the device. */
+export function pixelTensor(pixels: PixelValues): tf.Tensor1D {
+  return pixels instanceof Float32Array
+    ? tf.tensor1d(pixels, "float32")
+    : tf.tensor1d(wordsOf(pixels), "int32");
+}
+
+/** WGSL's `pixel(i)`: value i of the array `words`, where the largest byte is 1. */
+export function readPixel(kind: PixelKind): string {
+  return `fn pixel(i: u32) -> f32 { return ${
+    kind === "bytes" ? "f32((words[i / 4u] >> (8u * (i % 4u))) & 255u) / 255.0" : "words[i]"
+  }; }`;
+}
+
+/** The bytes four to a word, the last one filled up: the same memory where that is possible. */
+function wordsOf(pixels: Uint8Array): Int32Array {
+  if (pixels.length % 4 === 0 && pixels.byteOffset % 4 === 0) {
+    return new Int32Array(pixels.buffer, pixels.byteOffset, pixels.length / 4);
+  }
+  const words = new Int32Array(Math.ceil(pixels.length / 4));
+  new Uint8Array(words.buffer).set(pixels);
+  return words;
+}
+
+/** Patches of images that are not yet normalised. */
+export function patchifyPixelsKernel(
+  pixels: PixelValues,
   images: number,
   layout: PatchLayout,
   mean: readonly number[],
@@ -46,8 +70,9 @@ export function patchifyBytesKernel(
 ): tf.Tensor {
   const statistics = new Float32Array(4 * layout.channels);
   mean.forEach((value, c) => statistics.set([value, std[c]], 4 * c));
-  return launchPatches({ kind: "bytes", storage: "buffer", layout }, {
-    input: words,
+  const kind = pixels instanceof Float32Array ? "values" : "bytes";
+  return launchPatches({ kind, storage: "buffer", layout }, {
+    input: pixelTensor(pixels),
     images,
     uniform: statistics.buffer,
   });
@@ -55,7 +80,7 @@ export function patchifyBytesKernel(
 
 /** What the code depends on. */
 interface PatchVariant {
-  readonly kind: "floats" | "bytes";
+  readonly kind: "floats" | PixelKind;
   readonly storage: Storage;
   readonly layout: PatchLayout;
 }
@@ -63,7 +88,7 @@ interface PatchVariant {
 interface PatchRun {
   readonly input: Parameters<typeof launch>[1]["inputs"][number];
   readonly images: number;
-  /** Mean and deviation of each channel; empty for floats. */
+  /** Mean and deviation of each channel; empty for what is normalised already. */
   readonly uniform: ArrayBuffer;
 }
 
@@ -90,22 +115,23 @@ function patchSource({ kind, storage, layout }: PatchVariant, perThread: 1 | 4):
   const { grid: [, columns], patch: [p, q], channels } = layout;
   const run = runOf(layout);
   const together = run % 4 === 0;
-  const bytes = kind === "bytes";
   return {
     name: `patchify_${kind}_${storage}_${columns}_${p}_${q}_${channels}_${perThread}`,
     code: () => `
 ${
       bindings(
-        bytes
-          ? "var<storage, read> words: array<u32>;"
+        kind !== "floats"
+          ? `var<storage, read> words: array<${kind === "bytes" ? "u32" : "f32"}>;`
           : together
           ? declareQuads("images", storage)
           : "var<storage, read> values: array<f32>;",
         `var<storage, read_write> patches: array<${perThread === 4 ? "vec4f" : "f32"}>;`,
-        ...(bytes ? [`var<uniform> statistics: array<vec4f, ${channels}>; // mean, deviation`] : []),
+        ...(kind !== "floats"
+          ? [`var<uniform> statistics: array<vec4f, ${channels}>; // mean, deviation`]
+          : []),
       )
     }
-${!bytes && together ? loadQuads("images", storage) : ""}
+${kind === "floats" && together ? loadQuads("images", storage) : ""}
 // Where value i of the patches lies in the images.
 fn place(i: u32) -> u32 {
   let run = i / ${run}u;
@@ -114,36 +140,38 @@ fn place(i: u32) -> u32 {
   return (row * ${columns}u + cell % ${columns}u) * ${run}u + i % ${run}u;
 }
 ${
-      bytes
-        ? byteFunctions(channels)
+      kind !== "floats"
+        ? pixelFunctions(kind, channels)
         : "fn value(i: u32) -> f32 { return values[place(i)]; }".repeat(together ? 0 : 1)
     }
 @compute @workgroup_size(${threads})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = id.x + id.y * groups.x * ${threads}u;
   if (i >= arrayLength(&patches)) { return; }
-${perThread === 1 ? "  patches[i] = value(i);" : together ? quadOf(bytes) : fourValues}
+${perThread === 1 ? "  patches[i] = value(i);" : together ? quadOf(kind) : fourValues}
 }`,
   };
 }
 
-function byteFunctions(channels: number): string {
+function pixelFunctions(kind: PixelKind, channels: number): string {
   return `
+${readPixel(kind)}
 fn normalized(value: f32, i: u32) -> f32 {
   let of_channel = statistics[i % ${channels}u];
-  return (value / 255.0 - of_channel.x) / of_channel.y;
+  return (value - of_channel.x) / of_channel.y;
 }
 fn value(i: u32) -> f32 {
-  let byte = place(i);
-  return normalized(f32((words[byte / 4u] >> (8u * (byte % 4u))) & 255u), i);
+  return normalized(pixel(place(i)), i);
 }`;
 }
 
 /** Four values whose places are side by side. */
-function quadOf(bytes: boolean): string {
-  if (!bytes) return "  patches[i] = images(place(4u * i) / 4u);";
-  return `  let word = words[place(4u * i) / 4u];
-${repeat(4, (k) => `  let ${component(k)} = normalized(f32((word >> ${8 * k}u) & 255u), 4u * i + ${k}u);`)}
+function quadOf(kind: PatchVariant["kind"]): string {
+  if (kind === "floats") return "  patches[i] = images(place(4u * i) / 4u);";
+  const read = (k: number) =>
+    kind === "bytes" ? `f32((word >> ${8 * k}u) & 255u) / 255.0` : `words[at + ${k}u]`;
+  return `  let at = place(4u * i);${kind === "bytes" ? "\n  let word = words[at / 4u];" : ""}
+${repeat(4, (k) => `  let ${component(k)} = normalized(${read(k)}, 4u * i + ${k}u);`)}
   patches[i] = vec4f(x, y, z, w);`;
 }
 

@@ -1,5 +1,6 @@
 /** What stands for a place that bytes are read from: a path of this machine, an HTTP URL, or an object in a bucket. */
 import { didYouMean, InputError } from "../util/errors.ts";
+import { directoryOf, joinPath } from "../util/files.ts";
 
 /** A file of this machine. */
 export interface LocalAddress {
@@ -107,6 +108,15 @@ function parseFile(text: string): LocalAddress {
   }
   const path = decodeURIComponent(url.pathname);
   return { kind: "local", path: Deno.build.os === "windows" ? path.slice(1) : path, shown: path };
+}
+
+/** The address of a file beside another one; undefined where there can be none, because a query makes the address. */
+export function addressBeside(text: string, name: string): string | undefined {
+  const address = parseAddress(text);
+  if (address.kind === "local") return joinPath(directoryOf(address.path), name);
+  if (address.kind === "http" && text.includes("?")) return undefined;
+  const slash = text.replace(/#.*$/s, "").lastIndexOf("/");
+  return text.slice(0, slash + 1) + (address.kind === "http" ? encodeURIComponent(name) : name);
 }
 
 /**

@@ -77,7 +77,7 @@ const meanings: Record<string, string> = {
   InvalidObjectState: "the object is archived: restore it first",
 };
 
-function advice(refusal: Refusal, { credentials }: Asker): string {
+function advice(refusal: Refusal, { shown, credentials }: Asker): string {
   const { status, code } = refusal;
   if (code !== undefined && Object.hasOwn(meanings, code)) {
     return meanings[code].replace("{who}", credentials ?? "the address");
@@ -91,12 +91,23 @@ function advice(refusal: Refusal, { credentials }: Asker): string {
     return `the credentials of ${credentials} may not read this, or there is nothing: check their rights ` +
       "(s3:GetObject, s3:ListBucket), or set AWS_NO_SIGN_REQUEST=true for public data";
   }
+  if (denied && shown.startsWith("https://huggingface.co/")) {
+    return "it is not public: agree to its terms on its page, and set HF_TOKEN to a token of yours";
+  }
   if (status === 401) {
     return "it needs a login: put https://user:password@ before the host, or use a signed address";
   }
   if (status === 403) return "it may not be read: check the address, and whether its signature has expired";
   if (status === 404 || status === 410) return "there is nothing: check the address";
   return "the server refuses";
+}
+
+/** A server's refusal to hand out what an address names. */
+export class RefusedError extends InputError {
+  /** With the HTTP status. */
+  constructor(message: string, readonly status: number) {
+    super(message);
+  }
 }
 
 /** What to throw for a refusal: something that passes, a mistake of the user's, or a failure while running. */
@@ -107,5 +118,5 @@ export function failureOf(refusal: Refusal, asker: Asker): Error {
     return new PassingFailure(`the server answers ${answer}`, true, retryAfter(refusal.headers));
   }
   const sentence = `cannot read "${asker.shown}": ${advice(refusal, asker)} (the server answers ${answer})`;
-  return asker.wasReadable ? new RunError(sentence) : new InputError(sentence);
+  return asker.wasReadable ? new RunError(sentence) : new RefusedError(sentence, status);
 }

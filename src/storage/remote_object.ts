@@ -56,6 +56,11 @@ export class RemoteObject {
     return this.#identity?.size;
   }
 
+  /** What the server calls its state, by ETag or date; empty where it does not say. */
+  get version(): string {
+    return this.#identity?.etag ?? this.#identity?.modified ?? "";
+  }
+
   /**
    * Looks at the object by asking for its first byte, since HEAD is refused by some servers and by signed addresses.
    *
@@ -197,29 +202,31 @@ export class RemoteObject {
   }
 }
 
-/** A remote object as a {@linkcode ByteSource}; reads may run side by side. */
-export class RemoteBytes implements ByteSource {
-  /** Of a size that has been found out; `close` ends the reads that are under way. */
-  constructor(
-    private readonly object: RemoteObject,
-    readonly size: number,
-    private readonly close: () => void,
-  ) {}
+/** Bytes at an address. */
+export interface StoredBytes extends ByteSource {
+  /** The address for messages, without credentials. */
+  readonly shown: string;
+  /** What changes when the bytes do: the ETag, else the date; empty where neither is known. */
+  readonly version: string;
+}
 
-  async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const end = Math.min(this.size, offset + length);
-    if (offset >= end) return new Uint8Array(0);
-    const bytes = new Uint8Array(end - offset);
-    let filled = 0;
-    for await (const piece of this.object.pieces(offset, end)) {
-      bytes.set(piece, filled);
-      filled += piece.length;
-    }
-    return bytes;
-  }
-
-  /** Ends the reads that are under way. */
-  [Symbol.dispose](): void {
-    this.close();
-  }
+/** A remote object of a known size; reads may run side by side, and `end` ends those that are under way. */
+export function remoteBytes(object: RemoteObject, size: number, shown: string, end: () => void): StoredBytes {
+  return {
+    size,
+    shown,
+    version: object.version,
+    async read(offset, length) {
+      const to = Math.min(size, offset + length);
+      if (offset >= to) return new Uint8Array(0);
+      const bytes = new Uint8Array(to - offset);
+      let filled = 0;
+      for await (const piece of object.pieces(offset, to)) {
+        bytes.set(piece, filled);
+        filled += piece.length;
+      }
+      return bytes;
+    },
+    [Symbol.dispose]: end,
+  };
 }

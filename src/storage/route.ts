@@ -29,8 +29,25 @@ export interface Route {
 /** Statuses of a place that a redirection led to and that is there no longer, or whose signature has expired. */
 const outdated = new Set([400, 401, 403, 404, 410]);
 
+/** Who asks the Hugging Face hub: the user of `HF_TOKEN`, where this program may know it; never another host. */
+export function hubAuthorization(
+  url: string,
+  variable: (name: string) => string | undefined = grantedVariable,
+): string | undefined {
+  const { hostname, protocol } = new URL(url);
+  const token = hostname === "huggingface.co" && protocol === "https:"
+    ? variable("HF_TOKEN")?.trim()
+    : undefined;
+  return token ? `Bearer ${token}` : undefined;
+}
+
+function grantedVariable(name: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) : undefined;
+}
+
 /** The way to a URL. Where it redirects, reading goes on from there until that is refused: one request, not two. */
-export function httpRoute({ url, authorization, shown }: HttpAddress): Route {
+export function httpRoute({ url, authorization = hubAuthorization(url), shown }: HttpAddress): Route {
   let target = url;
   return {
     shown,

@@ -1,11 +1,13 @@
 /** The one door to bytes at an address: local paths, HTTP and S3 alike. */
-import { type ByteSource, memoryBytes, openBytes } from "../formats/byte_source.ts";
+import { memoryBytes, openBytes } from "../formats/byte_source.ts";
 import { sortByBytes } from "../util/byte_order.ts";
 import { InputError } from "../util/errors.ts";
+import { pathExists } from "../util/files.ts";
 import { type Address, type HttpAddress, parseAddress, type S3Address } from "./address.ts";
 import { expandLocal, matcherOf, starlessPrefix } from "./globs.ts";
 import { expandPattern } from "./pattern.ts";
-import { RemoteBytes, RemoteObject } from "./remote_object.ts";
+import { RefusedError } from "./refusals.ts";
+import { remoteBytes, RemoteObject, type StoredBytes } from "./remote_object.ts";
 import { defaultRetryPolicy, type RetryContext, type RetryEvent, type RetryPolicy } from "./retry.ts";
 import { httpRoute, type Route } from "./route.ts";
 import { S3Account } from "./s3_account.ts";
@@ -25,6 +27,8 @@ export interface StorageOptions {
   readonly retry?: Partial<RetryPolicy>;
   /** How S3 is asked; without it the environment's settings are read when the first address of S3 is. */
   readonly s3?: S3Settings;
+  /** Whether files of this machine are read at once, which suits threads that have nothing else to do. */
+  readonly blocking?: boolean;
   /** Ends every read. */
   readonly signal?: AbortSignal;
   /** Is told of every failure that is tried again, to warn of a network that is away. */
@@ -62,13 +66,15 @@ export class Storage implements Disposable {
   readonly #account: S3Account;
   readonly #answered = new Set<string>();
   readonly #whole: { signal: AbortSignal; end: () => void };
+  readonly #blocking: boolean;
   readonly #onRetry?: (event: RetryEvent) => void;
 
   /** Opens nothing and reads nothing yet. */
-  constructor({ retry, s3, signal, onRetry }: StorageOptions = {}) {
+  constructor({ retry, s3, blocking = false, signal, onRetry }: StorageOptions = {}) {
     this.#policy = { ...defaultRetryPolicy, ...retry };
     this.#account = new S3Account(() => s3 ? Promise.resolve(s3) : readS3Settings());
     this.#whole = followed(signal ?? new AbortController().signal);
+    this.#blocking = blocking;
     this.#onRetry = onRetry;
   }
 
@@ -105,14 +111,14 @@ export class Storage implements Disposable {
    *   too large to be kept in memory
    * @throws {RunError} where patience ends; reads throw it too, and where the file has changed since
    */
-  async open(text: string): Promise<ByteSource> {
+  async open(text: string): Promise<StoredBytes> {
     const address = parseAddress(text);
-    if (address.kind === "local") return openBytes(address.path);
+    if (address.kind === "local") return await this.#openLocal(address.path);
     const { signal, end } = followed(this.#whole.signal);
     try {
       const object = this.#remote(address, signal);
       const knowsRanges = await object.probe();
-      if (knowsRanges) return new RemoteBytes(object, object.size ?? 0, end);
+      if (knowsRanges) return remoteBytes(object, object.size ?? 0, address.shown, end);
       if ((object.size ?? 0) > WHOLE_BYTES) {
         throw new InputError(
           `"${address.shown}" cannot be read in parts: its server answers with all of its ${object.size} bytes; copy it ` +
@@ -121,11 +127,23 @@ export class Storage implements Disposable {
       }
       const bytes = await object.all(WHOLE_BYTES);
       end();
-      return memoryBytes(bytes);
+      return { ...memoryBytes(bytes), shown: address.shown, version: object.version };
     } catch (error) {
       end();
       throw error;
     }
+  }
+
+  async #openLocal(path: string): Promise<StoredBytes> {
+    const source = await openBytes(path, { blocking: this.#blocking });
+    const version = String((await Deno.stat(path)).mtime?.getTime() ?? "");
+    return {
+      size: source.size,
+      shown: path,
+      version,
+      read: (offset, length) => source.read(offset, length),
+      [Symbol.dispose]: () => source[Symbol.dispose](),
+    };
   }
 
   /**
@@ -142,6 +160,19 @@ export class Storage implements Disposable {
       throw new InputError(`"${text}" has ${source.size} bytes; at most ${most} are read`);
     }
     return await source.read(0, source.size);
+  }
+
+  /** As {@linkcode Storage.read}, but undefined where there is nothing or it may not be read: for what may be missing. */
+  async readIfThere(text: string, most: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const address = parseAddress(text);
+    if (address.kind === "local" && !await pathExists(address.path)) return undefined;
+    try {
+      return await this.read(text, most);
+    } catch (error) {
+      // S3 says 403 of what is not there to those who may not list.
+      if (error instanceof RefusedError && [403, 404, 410].includes(error.status)) return undefined;
+      throw error;
+    }
   }
 
   /**

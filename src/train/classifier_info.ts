@@ -1,6 +1,5 @@
 /** What a checkpoint of a classifier says about its images and classes, under `classifier` in `state.json`. */
 import type { Size } from "../config/types.ts";
-import type { Channels } from "../data/image.ts";
 import type { Pooling } from "../ops/pool_tokens.ts";
 
 /** Everything that it takes to name the class of an image with no further settings. */
@@ -10,7 +9,7 @@ export interface ClassifierInfo {
   /** Size of the images in pixels. */
   readonly imageSize: Size;
   /** Values per pixel. */
-  readonly channels: Channels;
+  readonly channels: number;
   /** Per-channel mean of pixels in [0, 1]. */
   readonly mean: readonly number[];
   /** Per-channel standard deviation of pixels in [0, 1]. */
@@ -30,7 +29,7 @@ export function classifierInfoOf(value: unknown): ClassifierInfo | null {
   const isStatistic = (list: unknown) => isListOf(list, isNumber) && list.length === channels;
   const sound = isListOf(classes, (name) => typeof name === "string") && classes.length >= 1 &&
     isListOf(imageSize, isCount) && imageSize.length === 2 &&
-    (channels === 1 || channels === 3 || channels === 4) && isStatistic(mean) && isStatistic(std) &&
+    isCount(channels) && isStatistic(mean) && isStatistic(std) &&
     isNumber(cropShare) && cropShare > 0 && cropShare <= 1 && (exif === "apply" || exif === "ignore") &&
     (pooling === "average" || pooling === "class_token");
   return sound

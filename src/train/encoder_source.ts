@@ -110,7 +110,6 @@ function classifierOf({ tensors, architecture, facts }: ModelSource): Classifier
   const { imageSize, pooling, classes, mean, std, cropShare } = facts;
   const rows = tensors.get("head.weight")?.shape[0];
   if (rows === undefined || imageSize === null || !pooling) return null;
-  if (channels !== 1 && channels !== 3 && channels !== 4) return null;
   const numbered = Array.from({ length: rows }, (_, i) => String(i));
   return {
     classes: classes?.length === rows ? classes : numbered,

@@ -4,7 +4,6 @@ import { defaultStatistics } from "../config/common_sections.ts";
 import type { Size } from "../config/types.ts";
 import { tf } from "../deps/tfjs.ts";
 import { officialCropShare } from "../data/augment.ts";
-import type { Channels } from "../data/image.ts";
 import type { ImageSettings } from "../data/render.ts";
 import { Classifier, createClassifier } from "../models/classifier.ts";
 import { type ClassifierConfig, classifierSizes, classifierSpecs } from "../models/classifier_config.ts";
@@ -78,7 +77,7 @@ export function openFeatureEncoder(
     ];
     const statistics = { ...defaultStatistics(encoder.channels), ...stated(encoder) };
     const cropShare = options.cropShare ?? info?.cropShare ?? officialCropShare(imageSize);
-    const images = { imageSize, channels: channelsOf(encoder, path), exif, cropShare, ...statistics };
+    const images = { imageSize, channels: encoder.channels, exif, cropShare, ...statistics };
     return { classifier, images, notices, dispose: () => classifier.dispose() };
   } catch (error) {
     classifier.dispose();
@@ -124,12 +123,6 @@ function imageSizeOf(
 
 function stated({ mean, std }: EncoderOfCheckpoint): Partial<Pick<FeatureImages, "mean" | "std">> {
   return { ...(mean && { mean }), ...(std && { std }) };
-}
-
-/** Channels of image files for a model. Throws `InputError` where files cannot have so many. */
-export function channelsOf({ channels }: Pick<EncoderOfCheckpoint, "channels">, path: string): Channels {
-  if (channels === 1 || channels === 3 || channels === 4) return channels;
-  throw new InputError(`The encoder of "${path}" takes ${channels} channels; image files have 1, 3 or 4`);
 }
 
 /**

@@ -34,6 +34,8 @@ export interface FeatureOptions {
   readonly onProgress?: (done: number, all: number) => void;
   /** Hears of each file that cannot be read. */
   readonly onBroken?: (file: BrokenFile) => void;
+  /** Called with a sentence when a data worker was lost and another one took its place. */
+  readonly onRestart?: (message: string) => void;
   /** Ends early, with the features of the images so far. */
   readonly signal?: AbortSignal;
 }

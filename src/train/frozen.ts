@@ -92,6 +92,7 @@ export class FrozenEncoder implements Disposable {
       workerUrl,
       onProgress: (done, all) => onEvent({ kind: "progress", what, share: done / all }),
       onBroken: ({ path, reason }) => onEvent({ kind: "warning", message: `Skipping ${path}: ${reason}` }),
+      onRestart: (message) => onEvent({ kind: "warning", message }),
     });
   }
 

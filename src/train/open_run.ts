@@ -156,6 +156,7 @@ function openData(
     workerUrl,
     onBroken: (file: BrokenFile) =>
       onEvent?.({ kind: "warning", message: `Skipping ${file.path}: ${file.reason}` }),
+    onRestart: (message) => onEvent?.({ kind: "warning", message }),
   });
 }
 

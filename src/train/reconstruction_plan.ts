@@ -11,7 +11,6 @@ import { enlargement } from "../report/figure.ts";
 import type { MaskSetting } from "../report/reconstructions.ts";
 import { InputError } from "../util/errors.ts";
 import type { FrozenEvent } from "./events.ts";
-import { channelsOf } from "./feature_encoder.ts";
 import type { ModelFacts, ModelSource, ModelSourceOptions } from "./model_source.ts";
 import { maeConfigOf } from "./pretrained.ts";
 
@@ -86,7 +85,7 @@ export function planReconstructions(
   options: ReconstructImagesOptions,
 ): ReconstructionPlan {
   const config = maeConfigOf(source);
-  const { path, facts, architecture: { channels } } = source;
+  const { facts, architecture: { channels } } = source;
   const trained = asSize(config.imageSize);
   const imageSize = options.imageSize ?? trained;
   const grid = gridOf(config, imageSize);
@@ -97,7 +96,7 @@ export function planReconstructions(
   return {
     settings,
     samples,
-    images: { imageSize, channels: channelsOf({ channels }, path), exif: options.exif ?? "apply" },
+    images: { imageSize, channels, exif: options.exif ?? "apply" },
     imageSize,
     fit: options.fit ?? "crop",
     trainedGrid: gridOf(config, trained),

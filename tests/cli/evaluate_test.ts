@@ -80,7 +80,7 @@ Deno.test(
     assertEquals(predictions.code, 1); // one of them is broken
     assertEquals(
       predictions.err,
-      "Skipping TMP/data/val/red/00.png: not an image; JPEG, PNG, WebP, AVIF and GIF can be read",
+      "Skipping TMP/data/val/red/00.png: not an image; JPEG, PNG, WebP, AVIF, GIF and TIFF can be read",
     );
     await assertSnapshot("cli", "predict", withoutDigits(predictions.out).replace(/(?<=% {2})\w+/g, "CLASS"));
     const json = await mae(folder, "predict", "--from", `${run}/checkpoints/best`, image, "--json");

@@ -199,12 +199,12 @@ Deno.test("resolveFinetuneConfig() refuses sizes that contradict the checkpoint"
   }
 });
 
-Deno.test("resolveFinetuneConfig() blames the checkpoint for channels that image files cannot have", () => {
-  const encoder = { ...tiny, channels: 2 };
+Deno.test("resolveFinetuneConfig() blames the checkpoint for channels that no image has", () => {
+  const encoder = { ...tiny, channels: 2000 };
   const layers = [photos, parseSet(from)];
   assertStringIncludes(
     assertThrows(() => resolveFinetuneConfig(layers, { encoder }), InputError).message,
-    "model.channels must be 1, 3 or 4, not 2 (from the checkpoint)",
+    "model.channels must be a whole number from 1 to 1024, not 2000 (from the checkpoint)",
   );
 });
 

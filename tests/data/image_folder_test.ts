@@ -102,7 +102,7 @@ Deno.test("listImages() says what is wrong with a folder", async () => {
     await assertRejects(
       () => listImages(`${folder}/photos`),
       InputError,
-      "it holds 2 other files, and none that ends in .jpg, .jpeg, .png, .webp, .avif or .gif",
+      "it holds 2 other files, and none that ends in .jpg, .jpeg, .png, .webp, .avif, .gif, .tif or .tiff",
     );
     await assertRejects(() => listImages(`${folder}/empty`), InputError, "it holds no files");
   });

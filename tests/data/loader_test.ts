@@ -145,7 +145,7 @@ Deno.test("a loader names each broken file once and fills its place", async () =
     assertEquals(told.toSorted(), [
       `${folder}/001.png: the file is empty`,
       `${folder}/004.png: truncated: the end of the PNG is missing`,
-      `${folder}/text.jpg: not an image; JPEG, PNG, WebP, AVIF and GIF can be read`,
+      `${folder}/text.jpg: not an image; JPEG, PNG, WebP, AVIF, GIF and TIFF can be read`,
     ]);
     assertEquals(loader.broken.map(({ path, reason }) => `${path}: ${reason}`), told);
     const used = new Set(batches.flatMap(({ indices }) => indices));
@@ -226,7 +226,7 @@ Deno.test("a loader whose worker cannot start or crashes says so and never hangs
     // An error of our own, not of a file, ends the run too.
     const misused = { ...maeAugment, cropScale: undefined } as unknown as typeof maeAugment;
     const confused = await openLoader(await optionsFor(folder, { workers: 1, augment: misused }));
-    await assertRejects(() => confused.next(), RunError, "A data worker crashed");
+    await assertRejects(() => confused.next(), RunError, "Two data workers were lost over the same image");
     await confused.close();
 
     const faulty = `data:application/javascript,${

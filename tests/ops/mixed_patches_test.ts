@@ -135,8 +135,14 @@ testOnBackends("mixedPatches() is erasing, mixing and cutting, ragged sizes incl
     for (const mix of [noMix, { share: 0.3, box: null }, { share: 0.5, box: { top, left, height, width } }]) {
       const batch = batchOf(shape, mix);
       const expected = await expectedPatches(batch, patch);
-      for (const body of ["kernel", "composed"] as const) {
-        const patches = withBody(body, () => mixedPatches(batch, patch));
+      const floats = { ...batch, pixels: Float32Array.from(batch.pixels, (value) => value / 255) };
+      for (
+        const [body, own] of [["kernel", batch], ["composed", batch], ["kernel", floats], [
+          "composed",
+          floats,
+        ]] as const
+      ) {
+        const patches = withBody(body, () => mixedPatches(own, patch));
         assertEquals(patches.shape, [
           shape[0],
           shape[1] * shape[2] / patch[0] / patch[1],

@@ -68,13 +68,28 @@ testOnBackends(
     for (const shape of shapes) {
       const bytes = Uint8Array.from({ length: tf.util.sizeFromShape(shape) }, () => random.integer(256));
       const [m, s] = [mean.concat(0.5).slice(0, shape[3]), std.concat(0.25).slice(0, shape[3])];
-      const composed = await readTensor(withBody("composed", () => normalizePixels(bytes, shape, m, s)));
-      const kernel = await readTensor(withBody("kernel", () => normalizePixels(bytes, shape, m, s)));
-      assertClose(kernel, composed, 5e-7, `[${shape}]`); // one rounding of values near 2
+      for (const pixels of [bytes, unitsOf(bytes)]) {
+        const composed = await readTensor(withBody("composed", () => normalizePixels(pixels, shape, m, s)));
+        const kernel = await readTensor(withBody("kernel", () => normalizePixels(pixels, shape, m, s)));
+        assertClose(kernel, composed, 5e-7, `[${shape}]`); // one rounding of values near 2
+      }
     }
     assertThrows(() => normalizePixels(new Uint8Array(3), [1, 1, 1, 3], [0], [1]), RangeError, "3 means");
   },
 );
+
+/** Bytes as the floats that count as much. */
+function unitsOf(bytes: Uint8Array): Float32Array {
+  return Float32Array.from(bytes, (value) => value / 255);
+}
+
+testOnBackends("normalizePixels() takes floats of any size as they are, on both bodies", async () => {
+  const pixels = Float32Array.of(-3, 0, 0.5, 1, 7, 1e6);
+  for (const body of ["composed", "kernel"] as const) {
+    const normalized = withBody(body, () => normalizePixels(pixels, [1, 1, 3, 2], [1, -1], [2, 0.5]));
+    assertEquals([...await readTensor(normalized)], [-2, 2, -0.25, 4, 3, 2000002], body);
+  }
+});
 
 // Patches whose rows of pixels are a multiple of four values, or not, and batches whose size is none
 const patchShapes: [ImageShape, Size][] = [
@@ -100,12 +115,14 @@ for (const [shape, patchSize] of patchShapes) {
         record(() => withBody(body, () => patchify(images, patchSize)))
       );
       assertEquals(await readTensor(cutByKernel), await readTensor(cut));
-      const [made, madeByKernel] = (["composed", "kernel"] as const).map((body) =>
-        record(() => withBody(body, () => patchifyPixels(bytes, shape, patchSize, m, s)))
-      );
-      assertEquals(madeByKernel.shape, made.shape);
-      // one rounding of values near 2
-      assertClose(await readTensor(madeByKernel), await readTensor(made), 5e-7, title);
+      for (const pixels of [bytes, unitsOf(bytes)]) {
+        const [made, madeByKernel] = (["composed", "kernel"] as const).map((body) =>
+          record(() => withBody(body, () => patchifyPixels(pixels, shape, patchSize, m, s)))
+        );
+        assertEquals(madeByKernel.shape, made.shape);
+        // one rounding of values near 2
+        assertClose(await readTensor(madeByKernel), await readTensor(made), 5e-7, title);
+      }
     },
   );
 }
@@ -125,6 +142,6 @@ testOnBackends(
     assertClose(await readTensor(patches), await readTensor(expected), 5e-7, "patches");
     const cut = (patchSize: Size) => patchifyPixels(memory.slice(1), [2, 4, 4, 1], patchSize, [0], [1]);
     assertThrows(() => cut([3, 2]), RangeError, "no whole number of 3x2 patches");
-    assertThrows(() => patchifyPixels(memory, [2, 4, 4, 1], [2, 2], [0], [1]), RangeError, "33 bytes");
+    assertThrows(() => patchifyPixels(memory, [2, 4, 4, 1], [2, 2], [0], [1]), RangeError, "33 values");
   },
 );

@@ -1,4 +1,5 @@
-import { parseAddress } from "../../src/storage/address.ts";
+import { addressBeside, parseAddress } from "../../src/storage/address.ts";
+import { hubAuthorization } from "../../src/storage/route.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../deps.ts";
 
@@ -76,5 +77,34 @@ Deno.test("parseAddress() refuses what cannot be read, and says what can", () =>
     assertStringIncludes(message, expected);
     assert(!message.includes("secret"), message);
     assert(!message.endsWith("."), message);
+  }
+});
+
+Deno.test("addressBeside() names a neighbour, where an address can have one", () => {
+  const cases: [string, string | undefined][] = [
+    ["a/b.tar", "a/x y"],
+    ["b.tar", "./x y"],
+    ["https://ann:p@host/a/b.tar", "https://ann:p@host/a/x%20y"],
+    ["https://host/a/b.tar?sig=1", undefined],
+    ["s3://bucket/a/b?.tar", "s3://bucket/a/x y"],
+    ["s3://bucket/b", "s3://bucket/x y"],
+  ];
+  for (const [address, expected] of cases) assertEquals(addressBeside(address, "x y"), expected);
+});
+
+Deno.test("the hub's token goes to the hub alone", () => {
+  const variable = (name: string) => name === "HF_TOKEN" ? "token\n" : undefined;
+  assertEquals(
+    hubAuthorization("https://huggingface.co/datasets/a/b/resolve/main/x", variable),
+    "Bearer token",
+  );
+  for (
+    const other of [
+      "http://huggingface.co/x",
+      "https://huggingface.co.evil.example/x",
+      "https://host/huggingface.co",
+    ]
+  ) {
+    assertEquals(hubAuthorization(other, variable), undefined);
   }
 });

@@ -170,7 +170,7 @@ Deno.test(
     assertEquals(said, [
       "3 classes, 18 images to train and 12 to validate with",
       "1 image lies in no class's folder and is left out",
-      `Skipping ${folder}/data/val/red/00.png in evaluation: not an image; JPEG, PNG, WebP, AVIF and GIF can be read`,
+      `Skipping ${folder}/data/val/red/00.png in evaluation: not an image; JPEG, PNG, WebP, AVIF, GIF and TIFF can be read`,
     ]);
     assertEquals([result.evaluation?.images, result.brokenFiles], [11, 1]);
     assertEquals((await metricsOf(`${folder}/run`)).length, 4);

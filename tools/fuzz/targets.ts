@@ -3,7 +3,7 @@
  * format, and a call that takes one input.
  */
 
-import { avif, gif, jpeg, png, webp } from "./image_targets.ts";
+import { avif, gif, jpeg, png, tiff, webp } from "./image_targets.ts";
 import { tar } from "./shard_targets.ts";
 import type { Target } from "./target.ts";
 import { model, pickle, safetensors, safetensorsHeader, torchOld, torchZip } from "./tensor_targets.ts";
@@ -28,5 +28,6 @@ export const TARGETS: readonly Target[] = [
   webp,
   gif,
   avif,
+  tiff,
   tar,
 ];
