@@ -125,6 +125,8 @@ export { type Preset, presets } from "./src/config/presets.ts";
 export type {
   AugmentConfig,
   DataConfig,
+  DataEntry,
+  DataSource,
   Interval,
   MaskConfig,
   ModelConfig,
@@ -230,13 +232,12 @@ export { type ClassRow, classTable } from "./src/report/class_table.ts";
 export { type ConfusionText, drawConfusion } from "./src/report/confusion.ts";
 
 // Images
-export {
-  type LabelledImages,
-  type LabelledSource,
-  listLabelledFolder,
-  listLabelledImages,
-  type SplitOptions,
-} from "./src/data/labelled.ts";
+export { type LabelledImages, type LabelledSource, type SplitOptions } from "./src/data/labelled.ts";
+export { listLabelledFolder } from "./src/data/class_folders.ts";
+export { type LabelledImagesOptions, listLabelledImages } from "./src/data/labelled_images.ts";
+export { type ClassifiedSource, openLabelledSource } from "./src/data/labelled_source.ts";
+export { openSource, type SourceOptions } from "./src/data/open_source.ts";
+export type { ManifestColumns } from "./src/data/manifest_columns.ts";
 export { listImages } from "./src/data/image_folder.ts";
 export {
   fileSource,
@@ -244,6 +245,7 @@ export {
   namesOf,
   type SampleLocation,
   type Shard,
+  type SourcePart,
   subsetOf,
 } from "./src/data/source.ts";
 export { type EvalImages, type EvalOptions, loadEvalImages } from "./src/data/eval_images.ts";

@@ -1,6 +1,9 @@
 /** `mae evaluate` */
 
+import { dataSource } from "../config/kinds.ts";
 import { isMapping } from "../config/layers.ts";
+import type { DataSource } from "../config/types.ts";
+import type { ManifestColumns } from "../data/manifest_columns.ts";
 import { encodePng } from "../formats/png.ts";
 import { type ClassRow, classTable } from "../report/class_table.ts";
 import { drawConfusion } from "../report/confusion.ts";
@@ -28,7 +31,11 @@ export const evaluate: Command = {
     help: "a run of mae finetune, of which the best checkpoint is taken, or a classifier of any kind",
   },
   flags: [
-    { name: "data", value: "DIR", help: "labelled images; those that the run validated with by default" },
+    {
+      name: "data",
+      value: "DIR",
+      help: "labelled images, or a table of them; those that the run validated with by default",
+    },
     {
       name: "split",
       value: "WHICH",
@@ -65,6 +72,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     numbered: stored.numbered,
     split: split ?? ownSplit,
     seed: own.seed,
+    columns: own.columns,
   });
   const { classes } = source;
 
@@ -86,19 +94,30 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   return 0;
 }
 
-/** The images that the run was trained and validated with, as far as the checkpoint says. */
+/** Which images a run was validated with. */
+interface RunData {
+  readonly root: DataSource | null;
+  readonly split: number | undefined;
+  readonly seed: number;
+  readonly columns: ManifestColumns;
+}
+
+/** The images that the run was validated with, as far as the checkpoint says. */
 async function dataOfRun(
   { path }: StoredClassifier,
-): Promise<{ root: string | null; split: number | undefined; seed: number }> {
+): Promise<RunData> {
   const { readTrainState } = await import("../train/checkpoint.ts");
   const isRun = await pathExists(joinPath(directoryOf(path), "state.json"));
   const config = isRun ? (await readTrainState(directoryOf(path))).config : {};
   const data = isMapping(config.data) ? config.data : {};
   const seed = isMapping(config.run) ? config.run.seed : undefined;
+  const { parse } = dataSource("");
+  const column = (name: unknown) => typeof name === "string" ? name : null;
   return {
-    root: typeof data.train === "string" ? data.train : null,
+    root: parse(data.val) ?? parse(data.train) ?? null,
     split: typeof data.split === "number" ? data.split : undefined,
     seed: typeof seed === "number" ? seed : 0,
+    columns: { path: column(data.path_column), label: column(data.label_column) },
   };
 }
 

@@ -32,10 +32,10 @@ export async function listAll(
 }
 
 async function imagesAt(path: string): Promise<string[]> {
-  const { listImages } = await import("../data/image_folder.ts");
+  const { openSource } = await import("../data/open_source.ts");
   if (!await pathExists(path)) {
     throw new InputError(`There is no image or folder "${path}"${await didYouMeanPath(path)}`);
   }
-  const source = await listImages(path);
+  const source = await openSource(path);
   return Array.from({ length: source.length }, (_, i) => source.path(i));
 }

@@ -15,7 +15,8 @@ import { columnsOf, type Terminal } from "./terminal.ts";
 const dataFlag: Flag = {
   name: "data",
   value: "DIR",
-  help: "labelled images: train/ and val/ (or test/) with a folder per class in each",
+  help:
+    "labelled images: train/ and val/ (or test/) with a folder per class in each, or a table (.csv, .jsonl)",
 };
 
 /** `mae knn` */
@@ -31,6 +32,11 @@ export const knn: Command = {
         "in place of --from: the encoder that pre-training by this configuration begins with, for comparison",
     },
     dataFlag,
+    {
+      name: "val",
+      value: "DIR",
+      help: "images to classify, where --data does not hold them: a folder per class, or a table",
+    },
     {
       name: "split",
       value: "SHARE",
@@ -63,6 +69,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const options = {
     ...frozenOptions(args, terminal),
     data,
+    validation: args.value("val"),
     split: numberOf(args, "split", (share) => share > 0 && share < 1, "a share between 0 and 1, such as 0.1"),
     seed,
     ks: neighboursOf(args),

@@ -29,7 +29,12 @@ const DEMO = "configs/pretrain/demo.yaml";
 const flags: readonly Flag[] = [
   { name: "config", value: "FILE", help: `configuration to start from; ${DEMO} by default` },
   { name: "set", value: "KEY=VALUE", repeatable: true, help: "set one configuration key" },
-  { name: "data", value: "DIR", key: "data.train", help: "folder of images" },
+  {
+    name: "data",
+    value: "DIR",
+    key: "data.train",
+    help: "folder of images, or a table of their paths (.csv, .jsonl)",
+  },
   ...runFlags,
 ];
 

@@ -37,7 +37,14 @@ export const labelledFlags: readonly Flag[] = [
     name: "data",
     value: "DIR",
     key: "data.train",
-    help: "labelled images: train/ and val/ (or test/) with a folder per class in each",
+    help:
+      "labelled images: train/ and val/ (or test/) with a folder per class in each, or a table (.csv, .jsonl)",
+  },
+  {
+    name: "val",
+    value: "DIR",
+    key: "data.val",
+    help: "images to validate with, where --data does not hold them: a folder per class, or a table",
   },
   {
     name: "split",

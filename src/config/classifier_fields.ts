@@ -1,7 +1,7 @@
 /** The keys that fine-tuning and linear probing share beyond those of every training job. */
 
 import { augmentFields, dataFields, imageFields, many, runFields } from "./common_fields.ts";
-import { either, number, oneOf, text, whole } from "./kinds.ts";
+import { dataSource, either, number, oneOf, text, whole } from "./kinds.ts";
 import { derived, type Field, field, withDefault, withDerivedDefault } from "./settings.ts";
 
 /** `from`; `without` says what null means. */
@@ -53,8 +53,18 @@ export const labelledDataFields = {
   train: {
     ...dataFields.train,
     help:
-      "folder with train and val (or test), each with a folder of images per class; or, with split, the latter",
+      "folder with train and val (or test), each with a folder of images per class; or, with split, the latter; " +
+      "or a table with labels (.csv, .tsv, .jsonl), or a list of these",
   },
+  val: field(
+    "data.val",
+    either(
+      dataSource("the path of a folder with a folder of images per class, or of a table with labels"),
+      oneOf(null),
+    ),
+    null,
+    "images to validate with, where data.train does not hold them",
+  ),
   split: field(
     "data.split",
     either(number({ above: 0, below: 1 }), oneOf(null)),

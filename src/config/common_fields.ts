@@ -1,6 +1,18 @@
 /** The keys that every training job has, one by one, with the defaults of pre-training. */
 
-import { either, interval, number, numbers, oneOf, pair, size, text, truth, whole } from "./kinds.ts";
+import {
+  dataSource,
+  either,
+  interval,
+  number,
+  numbers,
+  oneOf,
+  pair,
+  size,
+  text,
+  truth,
+  whole,
+} from "./kinds.ts";
 import { presets } from "./presets.ts";
 import { derived, type Field, field } from "./settings.ts";
 import type { Interval } from "./types.ts";
@@ -80,10 +92,22 @@ export const augmentFields = {
 export const dataFields = {
   train: derived(
     "data.train",
-    text("the path of a folder of images"),
+    dataSource("the path of a folder of images or of a table of their paths"),
     "none",
-    "folder of images, searched recursively",
+    "folder of images, searched recursively, or a table of paths (.csv, .tsv, .jsonl); or a list of these, with weights",
     wantsImages,
+  ),
+  pathColumn: field(
+    "data.path_column",
+    either(text("the name of a column"), oneOf(null)),
+    null,
+    "column of paths in tables; null finds it by its name",
+  ),
+  labelColumn: field(
+    "data.label_column",
+    either(text("the name of a column"), oneOf(null)),
+    null,
+    "column of labels in tables; null finds it by its name",
   ),
   workers: field(
     "data.workers",

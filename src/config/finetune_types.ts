@@ -1,5 +1,13 @@
 /** What the jobs after pre-training need: resolved configurations of fine-tuning and of linear probing. */
-import type { AugmentConfig, DataConfig, OptimConfig, RunConfig, Size, TransformerConfig } from "./types.ts";
+import type {
+  AugmentConfig,
+  DataConfig,
+  DataSource,
+  OptimConfig,
+  RunConfig,
+  Size,
+  TransformerConfig,
+} from "./types.ts";
 
 export type { Size } from "./types.ts";
 
@@ -90,10 +98,15 @@ export interface FinetuneAugmentConfig extends AugmentConfig {
   readonly erasing: ErasingConfig | null;
 }
 
-/** `data:` of labelled images: `train` holds `train/` and `val/` (or `validation/`, or `test/`), or folders of classes. */
+/**
+ * `data:` of labelled images: `train` holds `train/` and `val/` (or `validation/`, or `test/`), or folders of classes, or it is a
+ * manifest with labels.
+ */
 export interface LabelledDataConfig<Augment extends AugmentConfig | null = AugmentConfig | null>
   extends Omit<DataConfig, "augment"> {
-  /** Share of each class's images to validate with, where the data set has no folder for it; else null. */
+  /** Images to validate with, where they are not found under `train`; else null. */
+  readonly val: DataSource | null;
+  /** Share of each class's images to validate with, where there are no others for it; else null. */
   readonly split: number | null;
   /** What is done to an image each time it is trained on; null for the evaluation transform. */
   readonly augment: Augment;

@@ -1,6 +1,7 @@
 /** The kinds of value a configuration key can have: what is accepted, how it is read, and how it is written back. */
 
-import type { Interval, Size } from "./types.ts";
+import { isMapping } from "./layers.ts";
+import type { DataEntry, DataSource, Interval, Size } from "./types.ts";
 
 /** A kind of value. */
 export interface Kind<T> {
@@ -142,4 +143,37 @@ export function interval(): Kind<Interval> {
     const unit = oneOf("step", "epoch", "minute").parse(match[2]);
     return unit && { every: Number(match[1]), unit };
   }, { write: ({ every, unit }) => `${every} ${unit}${every === 1 ? "" : "s"}` });
+}
+
+/** One of a list of data sets: its path, or a mapping of `source` and `weight`. */
+function dataEntry(value: unknown): DataEntry | undefined {
+  const path = text("").parse;
+  if (typeof value === "string") {
+    const source = path(value);
+    return source === undefined ? undefined : { source, weight: null };
+  }
+  if (!isMapping(value) || Object.keys(value).some((key) => key !== "source" && key !== "weight")) {
+    return undefined;
+  }
+  const source = path(value.source);
+  const weight = value.weight === undefined ? null : number({ above: 0 }).parse(value.weight);
+  return source === undefined || weight === undefined ? undefined : { source, weight };
+}
+
+/** A data set by its path or address, or a list of several; `what` says what may be one. */
+export function dataSource(what: string): Kind<DataSource> {
+  return kind<DataSource>(
+    `${what}, or a list of these, each perhaps as {source: ..., weight: ...}`,
+    (value) => {
+      if (!Array.isArray(value)) return text("").parse(value);
+      const entries = value.map(dataEntry).filter((entry) => entry !== undefined);
+      return entries.length > 0 && entries.length === value.length ? entries : undefined;
+    },
+    {
+      write: (value) =>
+        typeof value === "string"
+          ? value
+          : value.map(({ source, weight }) => weight === null ? source : { source, weight }),
+    },
+  );
 }

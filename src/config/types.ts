@@ -62,6 +62,17 @@ export interface AugmentConfig {
   readonly flip: boolean;
 }
 
+/** One of several data sets. */
+export interface DataEntry {
+  /** A folder, an image, or a manifest. */
+  readonly source: string;
+  /** Its share of the images that are drawn, over the sum of all weights; null where no data set has one. */
+  readonly weight: number | null;
+}
+
+/** A data set, or several. */
+export type DataSource = string | readonly DataEntry[];
+
 /** `data.shuffle:`, for data in shards. */
 export interface ShuffleConfig {
   /** Samples in the buffer from which the next one is drawn at random; 1 keeps the order of reading. */
@@ -72,8 +83,12 @@ export interface ShuffleConfig {
 
 /** `data:` */
 export interface DataConfig {
-  /** Folder of images, searched recursively. */
-  readonly train: string;
+  /** The images: a folder, searched recursively, an image, a manifest, or several of these. */
+  readonly train: DataSource;
+  /** The column of paths in manifests; null finds it by its name. */
+  readonly pathColumn: string | null;
+  /** The column of labels in manifests; null finds it by its name. */
+  readonly labelColumn: string | null;
   /** What is done to an image each time it is drawn. */
   readonly augment: AugmentConfig;
   /** Data workers; `auto` is the number of cores, at most 8; 0 decodes in the training thread. */

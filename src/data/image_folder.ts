@@ -16,7 +16,8 @@ export const IMAGE_EXTENSIONS: readonly string[] = [
   "tiff",
 ];
 
-function isImageName(name: string): boolean {
+/** Whether a name ends as images do. */
+export function isImageName(name: string): boolean {
   const dot = name.lastIndexOf(".");
   return dot >= 0 && IMAGE_EXTENSIONS.includes(name.slice(dot + 1).toLowerCase());
 }

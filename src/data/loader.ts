@@ -4,11 +4,18 @@
  */
 import type { ShuffleConfig } from "../config/types.ts";
 import { RunError } from "../util/errors.ts";
-import { type DrawingOrder, orderOf } from "./order.ts";
+import { orderOf } from "./order.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
 import type { ItemFailure, RenderSettings } from "./render.ts";
 import { renderSamples } from "./render_samples.ts";
-import { type EpochPlan, type Part, placeOf, planEpoch, substituteSample } from "./sampler.ts";
+import {
+  type DrawingOrder,
+  type EpochPlan,
+  type Part,
+  placeOf,
+  planEpoch,
+  substituteSample,
+} from "./sampler.ts";
 import type { ImageSource } from "./source.ts";
 
 /** What a loader needs to know. */

@@ -1,24 +1,20 @@
 /** In which order the samples of a data set are drawn: a function of the seed, the epoch and the position, and nothing else. */
 import type { ShuffleConfig } from "../config/types.ts";
-import { epochOrder } from "./sampler.ts";
+import { hashKeys } from "../util/random.ts";
+import { MixedOrder } from "./mixed_order.ts";
+import { type DrawingOrder, epochOrder } from "./sampler.ts";
 import { passKeys, ShardPass } from "./shard_order.ts";
 import type { ImageSource, Shard } from "./source.ts";
 
 /** What of a source its order depends on. */
-export type OrderedSource = Pick<ImageSource, "length" | "shards">;
+export type OrderedSource = Pick<ImageSource, "length" | "shards" | "parts">;
 
 /** How samples of shards are mixed where nobody says. */
 export const defaultShuffle: ShuffleConfig = { buffer: 10_000, shards: 16 };
 
-/** The samples of every epoch in their order. */
-export interface DrawingOrder {
-  /** The samples at the positions `first` … `first + count − 1` of an epoch. Quick where these follow the last ones. */
-  draw(epoch: number, first: number, count: number): Uint32Array;
-}
-
 /**
  * The order of a source, each sample `repeat` times an epoch: one permutation of them all, or, where there are shards, as many
- * passes over these.
+ * passes over these. Where data sets are mixed an epoch has as many draws, and these are shared out by weights.
  */
 export function orderOf(
   source: OrderedSource,
@@ -26,6 +22,13 @@ export function orderOf(
   repeat: number,
   shuffle: ShuffleConfig = defaultShuffle,
 ): DrawingOrder {
+  const { parts } = source;
+  if (parts) {
+    const orders = parts.map(({ samples, shards }, place) =>
+      orderOf({ length: samples, shards }, hashKeys([seed, place]), 1, shuffle)
+    );
+    return new MixedOrder(seed, source.length * repeat, parts, orders);
+  }
   return source.shards === undefined
     ? new PermutedOrder(seed, source.length, repeat)
     : new ShardedOrder(seed, source.length, source.shards, shuffle);

@@ -2,7 +2,7 @@
 import { InputError } from "../util/errors.ts";
 import { sortByBytes } from "../util/byte_order.ts";
 import { IMAGE_EXTENSIONS, inWords } from "./image_folder.ts";
-import { VALIDATION_FOLDERS } from "./labelled.ts";
+import { VALIDATION_FOLDERS } from "./labelled_images.ts";
 import type { ImageSource } from "./source.ts";
 
 /** Classes of images. */

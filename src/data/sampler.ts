@@ -68,6 +68,12 @@ function checkPart({ index, count }: Part): void {
   throw new InputError(`Part ${index} of ${count} is none: parts are numbered from 0 to their count less 1`);
 }
 
+/** The samples of every epoch in their order. */
+export interface DrawingOrder {
+  /** The samples at the positions `first` … `first + count − 1` of an epoch. Quick where these follow the last ones. */
+  draw(epoch: number, first: number, count: number): Uint32Array;
+}
+
 /** The samples of an epoch in their order: a permutation of all images, each `repeat` times. */
 export function epochOrder(seed: number, epoch: number, samples: number, repeat: number): Uint32Array {
   const order = new Random(seed, Stream.order, epoch).permutation(samples * repeat);

@@ -22,6 +22,16 @@ export interface Shard {
   readonly samples: number;
 }
 
+/** One of several data sets that are mixed. */
+export interface SourcePart {
+  /** How many samples it has. */
+  readonly samples: number;
+  /** Its share of what is drawn, over the sum of all weights; above 0. */
+  readonly weight: number;
+  /** Its shards, where it has any. */
+  readonly shards?: readonly Shard[];
+}
+
 /** A data set. */
 export interface ImageSource {
   /** What the user calls it: a folder, a manifest, an address. */
@@ -35,7 +45,9 @@ export interface ImageSource {
    * at a time, each in its order.
    */
   readonly shards?: readonly Shard[];
-  /** A sample's name within the source, the same wherever the source lies, with slashes; no two are alike. */
+  /** The data sets that it is mixed of, where it is: the first holds the samples from 0 on, and so forth. */
+  readonly parts?: readonly SourcePart[];
+  /** A sample's name within the source, the same wherever the source lies, with slashes; no two are alike, but in a table that says so. */
   name(sample: number): string;
   /** What to call a sample in messages: the full path of a file, or the shard's and the entry's name. */
   path(sample: number): string;
@@ -64,23 +76,39 @@ export function subsetOf(source: ImageSource, samples: Uint32Array): ImageSource
     length: samples.length,
     others: source.others,
     shards: source.shards && shardsOf(source.shards, samples),
+    parts: source.parts && partsOf(source.parts, samples),
     name: (sample) => source.name(samples[sample]),
     path: (sample) => source.path(samples[sample]),
     locate: (sample) => source.locate(samples[sample]),
   };
 }
 
-/** How many of the samples lie in each shard; shards without any are left out. */
-function shardsOf(shards: readonly Shard[], samples: Uint32Array): Shard[] {
-  const left: Shard[] = [];
+/** How many of the samples lie in each of several parts that follow each other. */
+function countsIn(parts: readonly { readonly samples: number }[], samples: Uint32Array): number[] {
   let [end, next] = [0, 0];
-  for (const { name, samples: all } of shards) {
-    end += all;
+  return parts.map((part) => {
+    end += part.samples;
     const first = next;
     while (next < samples.length && samples[next] < end) next++;
-    if (next > first) left.push({ name, samples: next - first });
-  }
-  return left;
+    return next - first;
+  });
+}
+
+/** The shards that some of the samples lie in. */
+function shardsOf(shards: readonly Shard[], samples: Uint32Array): Shard[] {
+  const counts = countsIn(shards, samples);
+  return shards.map(({ name }, i) => ({ name, samples: counts[i] })).filter(({ samples }) => samples > 0);
+}
+
+/** The data sets that some of the samples lie in. */
+function partsOf(parts: readonly SourcePart[], samples: Uint32Array): SourcePart[] {
+  let start = 0;
+  return countsIn(parts, samples).map((count, i) => {
+    const first = parts.slice(0, i).reduce((sum, part) => sum + part.samples, 0);
+    const own = samples.subarray(start, start += count).map((sample) => sample - first);
+    const { weight, shards } = parts[i];
+    return { weight, samples: count, shards: shards && shardsOf(shards, own) };
+  }).filter((part) => part.samples > 0);
 }
 
 /** The names of all samples: for lists that are short, or wanted as lists. */

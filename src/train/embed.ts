@@ -1,5 +1,5 @@
 /** Features of a data set as a file. */
-import { listImages } from "../data/image_folder.ts";
+import { openSource } from "../data/open_source.ts";
 import { type ImageSource, namesOf } from "../data/source.ts";
 import { type TensorEntry, writeSafetensors } from "../formats/safetensors.ts";
 import { InputError, messageOf } from "../util/errors.ts";
@@ -9,7 +9,7 @@ import type { Features } from "./features.ts";
 
 /** What to write, and where. */
 export interface EmbedOptions extends FrozenOptions {
-  /** Folder of images, searched recursively, or one image. */
+  /** Folder of images, searched recursively, a table of their paths, or one image. */
   readonly data: string;
   /** The file: it ends in `.safetensors` or `.parquet`. */
   readonly out: string;
@@ -41,7 +41,7 @@ export interface EmbedResult {
 export async function embed(which: WhichEncoder, options: EmbedOptions): Promise<EmbedResult> {
   const { data, out, force = false, onEvent = () => {} } = options;
   const write = writerFor(out);
-  const source = await listImages(data);
+  const source = await openSource(data);
   await checkTarget(out, force);
   const labels = classFolders(source);
   const classes = labels && [...new Set(labels)].sort();

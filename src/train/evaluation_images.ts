@@ -1,10 +1,10 @@
 /** Which images of a data set a trained classifier is evaluated on. */
-import {
-  type LabelledSource,
-  listLabelledFolder,
-  splitLabelled,
-  VALIDATION_FOLDERS,
-} from "../data/labelled.ts";
+import type { DataSource } from "../config/types.ts";
+import { splitLabelled } from "../data/labelled.ts";
+import { VALIDATION_FOLDERS } from "../data/labelled_images.ts";
+import { type ClassifiedSource, openLabelledSource } from "../data/labelled_source.ts";
+import { isManifest } from "../data/manifest.ts";
+import type { ManifestColumns } from "../data/manifest_columns.ts";
 import { InputError } from "../util/errors.ts";
 import { joinPath, pathExists } from "../util/files.ts";
 
@@ -24,23 +24,23 @@ export interface EvaluationImagesOptions {
   readonly split?: string | number;
   /** Names the split, where a share was split off. */
   readonly seed: number;
+  /** Columns of manifests. */
+  readonly columns?: ManifestColumns;
 }
 
-/** Labelled images with the names of their classes. */
-export interface EvaluationImages extends LabelledSource {
-  /** The classifier's classes, or the folders that were taken for them. */
-  readonly classes: readonly string[];
-}
+/** Labelled images; their classes are the classifier's, or the folders that were taken for them. */
+export type EvaluationImages = ClassifiedSource;
 
 /**
  * The labelled images of a data set to evaluate on.
  * @throws {InputError} when there are none, or they are of a class that the classifier does not know
  */
 export async function listEvaluationImages(
-  root: string,
+  root: DataSource,
   options: EvaluationImagesOptions,
 ): Promise<EvaluationImages> {
   const { classes, split, seed } = options;
+  if (typeof root !== "string" || isManifest(root)) return await listWhole(root, options);
   const train = joinPath(root, "train");
   if (typeof split === "number") {
     const all = await listClasses(await pathExists(train) ? train : root, options);
@@ -62,17 +62,30 @@ export async function listEvaluationImages(
   return await listClasses(root, options);
 }
 
-/** The images of a folder by the classifier's classes, or by the folders where these have no names. */
+/** The images of a manifest or of several data sets, or the share of them that was split off. */
+async function listWhole(data: DataSource, options: EvaluationImagesOptions): Promise<EvaluationImages> {
+  const { split, seed } = options;
+  const all = await listClasses(data, options);
+  if (split === undefined) return all;
+  if (typeof split === "number") {
+    return { ...splitLabelled(all, all.classes, split, seed).validation, classes: all.classes };
+  }
+  throw new InputError(`--split ${split} names a folder in a data set, but "${all.root}" is no folder`);
+}
+
+/** The images of a data set by the classifier's classes, or by those of the data where these have no names. */
 async function listClasses(
-  folder: string,
-  { classes, numbered = false }: EvaluationImagesOptions,
+  data: DataSource,
+  { classes, numbered = false, columns }: EvaluationImagesOptions,
 ): Promise<EvaluationImages> {
-  if (!numbered) return await listLabelledFolder(folder, classes);
-  const own = await listLabelledFolder(folder);
-  if (own.classes.every((name) => classes.includes(name))) return await listLabelledFolder(folder, classes);
+  if (!numbered) return await openLabelledSource(data, { columns }, classes);
+  const own = await openLabelledSource(data, { columns });
+  if (own.classes.every((name) => classes.includes(name))) {
+    return await openLabelledSource(data, { columns }, classes);
+  }
   if (own.classes.length === classes.length) return own;
   throw new InputError(
-    `"${folder}" has folders of ${own.classes.length} classes, and the classifier has ${classes.length} without names: ` +
+    `"${own.root}" has folders of ${own.classes.length} classes, and the classifier has ${classes.length} without names: ` +
       "give all of its folders, or folders named by the numbers of classes, from 0",
   );
 }

@@ -1,8 +1,8 @@
 /** Batches of images whose features are known: only which images they are, in the order that training draws them. */
 import type { ShuffleConfig } from "../config/types.ts";
 import type { BrokenFile, ImageBatch, Loader } from "../data/loader.ts";
-import { type DrawingOrder, type OrderedSource, orderOf } from "../data/order.ts";
-import { type EpochPlan, placeOf, planEpoch } from "../data/sampler.ts";
+import { type OrderedSource, orderOf } from "../data/order.ts";
+import { type DrawingOrder, type EpochPlan, placeOf, planEpoch } from "../data/sampler.ts";
 import { RunError } from "../util/errors.ts";
 
 /** What decides which image stands where. */

@@ -4,7 +4,9 @@ import type {
   EvaluatedRunConfig,
   LabelledDataConfig,
 } from "../config/finetune_types.ts";
-import { type LabelledImages, listLabelledImages } from "../data/labelled.ts";
+import type { LabelledImages } from "../data/labelled.ts";
+import { listLabelledImages } from "../data/labelled_images.ts";
+import { columnsOf } from "../data/open_source.ts";
 import { InputError } from "../util/errors.ts";
 import { bestPath } from "./best_checkpoint.ts";
 import type { EvaluationSummary, FoundCheckpoint } from "./checkpoint.ts";
@@ -17,7 +19,7 @@ import type { RunFolder } from "./run_folder.ts";
 /** The images that a run trains and validates with; says how many there are. Throws `InputError` when they cannot work. */
 export async function listImagesOf(
   { data, run }: {
-    readonly data: Pick<LabelledDataConfig, "train" | "split">;
+    readonly data: Pick<LabelledDataConfig, "train" | "val" | "split" | "pathColumn" | "labelColumn">;
     readonly run: Pick<EvaluatedRunConfig, "seed">;
   },
   onEvent: (event: { readonly kind: "notice" | "warning"; readonly message: string }) => void,
@@ -26,6 +28,8 @@ export async function listImagesOf(
     fraction: data.split ?? undefined,
     seed: run.seed,
     option: "--split (data.split)",
+    validation: data.val,
+    columns: columnsOf(data),
   });
   const { classes, train, validation } = images;
   const message = `${classes.length} classes, ${train.length} images to train and ` +
@@ -34,8 +38,8 @@ export async function listImagesOf(
   const stray = train.unlabelled + (data.split === null ? validation.unlabelled : 0);
   if (stray > 0) {
     const message = stray === 1
-      ? "1 image lies in no class's folder and is left out"
-      : `${stray} images lie in no class's folder and are left out`;
+      ? "1 image has no class and is left out"
+      : `${stray} images have no class and are left out`;
     onEvent({ kind: "warning", message });
   }
   return images;

@@ -1,5 +1,6 @@
 /** How well an encoder's features tell classes apart as they are: nearest neighbours on a labelled data set. */
-import { type LabelledSource, listLabelledImages } from "../data/labelled.ts";
+import type { LabelledSource } from "../data/labelled.ts";
+import { listLabelledImages } from "../data/labelled_images.ts";
 import { InputError } from "../util/errors.ts";
 import { FrozenEncoder, type FrozenOptions, type WhichEncoder } from "./frozen.ts";
 import type { Features } from "./features.ts";
@@ -7,8 +8,10 @@ import { type KnnAccuracy, knnAccuracy, type LabelledFeatures } from "./knn.ts";
 
 /** What to evaluate on, and how. */
 export interface NeighboursOptions extends FrozenOptions {
-  /** Labelled images: `train` and `val` (or `validation`, or `test`), or folders of classes with `split`. */
+  /** Labelled images: `train` and `val` (or `validation`, or `test`), or folders of classes or a table with `split`. */
   readonly data: string;
+  /** Images to classify, where the data set does not hold them. */
+  readonly validation?: string;
   /** Share of each class's images to classify, where the data set has no folder for it. */
   readonly split?: number;
   /** Names the split; 0 by default. */
@@ -48,8 +51,13 @@ export async function evaluateNeighbours(
   which: WhichEncoder,
   options: NeighboursOptions,
 ): Promise<NeighboursResult> {
-  const { data, split, seed = 0, ks = [20], temperature, onEvent = () => {} } = options;
-  const { classes, train, validation } = await listLabelledImages(data, { fraction: split, seed });
+  const { data, validation: queriesOf, split, seed = 0, ks = [20], temperature, onEvent = () => {} } =
+    options;
+  const { classes, train, validation } = await listLabelledImages(data, {
+    fraction: split,
+    seed,
+    validation: queriesOf,
+  });
   checkNeighbours(ks, train.length, data);
   const message = `${classes.length} classes, ${train.length} training images and ` +
     `${validation.length} to classify`;

@@ -1,7 +1,7 @@
 /** The pre-training job: data in, checkpoints, metrics and a figure out. */
 import { toYaml } from "../config/pretrain.ts";
 import type { PretrainConfig } from "../config/types.ts";
-import { listImages } from "../data/image_folder.ts";
+import { columnsOf, openSource } from "../data/open_source.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import { countParameters, createMae, type MaeConfig } from "../models/mae.ts";
 import { AdamW } from "../optim/adamw.ts";
@@ -45,7 +45,7 @@ export async function pretrain(
       job: "pretrain",
       config,
       yaml: toYaml(config),
-      source: () => listImages(data.train),
+      source: () => openSource(data.train, { columns: columnsOf(data) }),
       images: { imageSize, channels, augment: data.augment, exif: data.exif },
       create: (_, cleanup) => createModel(config, cleanup),
     },

@@ -1,4 +1,5 @@
 import {
+  dataSource,
   either,
   interval,
   number,
@@ -111,4 +112,33 @@ Deno.test("interval() reads a count and a unit and writes them back", () => {
   }
   assertEquals(kind.write({ every: 1, unit: "step" }), "1 step");
   assertEquals(kind.write({ every: 2, unit: "epoch" }), "2 epochs");
+});
+
+Deno.test("dataSource() takes a path, or a list of paths and weights, and writes them back", () => {
+  const kind = dataSource("a path");
+  assertEquals(kind.parse("photos"), "photos");
+  const list = ["a.csv", { source: "b", weight: 2.5 }, { source: "c" }];
+  const read = kind.parse(list);
+  assertEquals(read, [
+    { source: "a.csv", weight: null },
+    { source: "b", weight: 2.5 },
+    { source: "c", weight: null },
+  ]);
+  assertEquals(read && kind.write(read), ["a.csv", { source: "b", weight: 2.5 }, "c"]);
+  assertEquals(kind.write("photos"), "photos");
+  for (
+    const wrong of [
+      "",
+      [],
+      [""],
+      [3],
+      [["a"]],
+      [{ source: "a", weight: 0 }],
+      [{ source: "a", weight: "2" }],
+      [{ weight: 1 }],
+      [{ source: "a", wieght: 1 }],
+      { source: "a" },
+      null,
+    ]
+  ) assertEquals(kind.parse(wrong), undefined, JSON.stringify(wrong));
 });

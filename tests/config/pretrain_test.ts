@@ -25,6 +25,8 @@ Deno.test("resolvePretrainConfig() has the defaults of the contract", () => {
       augment: { cropScale: [0.2, 1], cropRatio: [3 / 4, 4 / 3], flip: true },
       workers: "auto",
       repeat: "auto",
+      pathColumn: null,
+      labelColumn: null,
       shuffle: { buffer: 10_000, shards: 16 },
       exif: "apply",
       mean: [0.485, 0.456, 0.406],
@@ -187,6 +189,8 @@ Deno.test("toYaml() gives back the same configuration", () => {
       "model.channels=4",
       "mask.ratio=0.3333333333333333",
     ],
+    ["data.train=[a, {source: b.csv, weight: 3}]", "data.path_column=url"],
+    ["data.train=[{source: a, weight: 0.5}, {source: b.csv, weight: 3}]", "data.shuffle.buffer=1"],
     ["model.mask_tokens=encoder", "mask.sampling=grid", "target.normalize=false"],
     [
       "data.mean=[0.1, 0.2, 0.3]",

@@ -1,4 +1,6 @@
-import { listLabelledFolder, listLabelledImages, splitLabelled } from "../../src/data/labelled.ts";
+import { listLabelledFolder } from "../../src/data/class_folders.ts";
+import { splitLabelled } from "../../src/data/labelled.ts";
+import { listLabelledImages } from "../../src/data/labelled_images.ts";
 import { namesOf } from "../../src/data/source.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "../deps.ts";

@@ -1,6 +1,7 @@
 /** Evaluation against a plain loop on the host. */
 import { tf } from "../../src/deps/tfjs.ts";
-import { type LabelledSource, listLabelledFolder } from "../../src/data/labelled.ts";
+import { listLabelledFolder } from "../../src/data/class_folders.ts";
+import type { LabelledSource } from "../../src/data/labelled.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { writeVariable } from "../../src/gpu/tensors.ts";
 import { type Classifier, createClassifier } from "../../src/models/classifier.ts";

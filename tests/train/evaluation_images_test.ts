@@ -1,4 +1,4 @@
-import { listLabelledImages } from "../../src/data/labelled.ts";
+import { listLabelledImages } from "../../src/data/labelled_images.ts";
 import { namesOf } from "../../src/data/source.ts";
 import { listEvaluationImages } from "../../src/train/evaluation_images.ts";
 import { InputError } from "../../src/util/errors.ts";

@@ -2,7 +2,7 @@
 import { resolveFinetuneConfig } from "../../src/config/finetune.ts";
 import { parseYamlLayer } from "../../src/config/layers.ts";
 import { tf } from "../../src/deps/tfjs.ts";
-import { listLabelledImages } from "../../src/data/labelled.ts";
+import { listLabelledImages } from "../../src/data/labelled_images.ts";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { readMetrics } from "../../src/report/metrics.ts";
@@ -169,7 +169,7 @@ Deno.test(
     const { result, said } = await tune(tinyFinetuning(folder));
     assertEquals(said, [
       "3 classes, 18 images to train and 12 to validate with",
-      "1 image lies in no class's folder and is left out",
+      "1 image has no class and is left out",
       `Skipping ${folder}/data/val/red/00.png in evaluation: not an image; JPEG, PNG, WebP, AVIF, GIF and TIFF can be read`,
     ]);
     assertEquals([result.evaluation?.images, result.brokenFiles], [11, 1]);

@@ -1,0 +1,54 @@
+/** From what the user calls a data set to its samples. */
+import type { DataConfig, DataSource } from "../config/types.ts";
+import { InputError } from "../util/errors.ts";
+import { didYouMeanPath, pathExists } from "../util/files.ts";
+import { listImages } from "./image_folder.ts";
+import { joinSources, type WeightedSource } from "./joined_source.ts";
+import { isManifest, listManifest } from "./manifest.ts";
+import type { ManifestColumns } from "./manifest_columns.ts";
+import type { ImageSource } from "./source.ts";
+
+/** How data sets are opened. */
+export interface SourceOptions {
+  /** Columns of manifests, where their names tell too little. */
+  readonly columns?: ManifestColumns;
+}
+
+/** The columns that a configuration names. */
+export function columnsOf(
+  { pathColumn, labelColumn }: Pick<DataConfig, "pathColumn" | "labelColumn">,
+): ManifestColumns {
+  return { path: pathColumn, label: labelColumn };
+}
+
+/** The data sets that a configuration or an argument names, each with its weight. */
+export function entriesOf(
+  data: DataSource,
+): readonly { readonly source: string; readonly weight: number | null }[] {
+  return typeof data === "string" ? [{ source: data, weight: null }] : data;
+}
+
+/** Refuses a manifest that is not there. */
+export async function checkManifest(path: string): Promise<void> {
+  if (!await pathExists(path)) {
+    throw new InputError(`There is no file "${path}"${await didYouMeanPath(path)}`);
+  }
+}
+
+async function openEntry(path: string, { columns }: SourceOptions): Promise<ImageSource> {
+  if (!isManifest(path)) return await listImages(path);
+  await checkManifest(path);
+  return await listManifest(path, columns);
+}
+
+/**
+ * The images of a data set: of a folder, of a manifest, a single one, or several of these.
+ * @throws {InputError} one sentence that names what is missing, empty or wrong
+ */
+export async function openSource(data: DataSource, options: SourceOptions = {}): Promise<ImageSource> {
+  const opened: WeightedSource[] = [];
+  for (const { source, weight } of entriesOf(data)) {
+    opened.push({ source: await openEntry(source, options), weight });
+  }
+  return joinSources(opened);
+}
