@@ -6,21 +6,6 @@ import { resizeBicubic } from "./resize.ts";
 
 export { officialCropShare } from "../config/finetune_types.ts";
 
-/** Mirrors pixels [height, width, channels] left to right, in place. */
-export function flipHorizontally(pixels: Uint8Array, [height, width]: Size, channels: number): void {
-  const rowLength = width * channels;
-  for (let y = 0; y < height; y++) {
-    for (let left = 0, right = width - 1; left < right; left++, right--) {
-      for (let c = 0; c < channels; c++) {
-        const a = y * rowLength + left * channels + c, b = y * rowLength + right * channels + c;
-        const held = pixels[a];
-        pixels[a] = pixels[b];
-        pixels[b] = held;
-      }
-    }
-  }
-}
-
 /**
  * MAE's augmentation for pre-training, of the box that `randomResizedCropBox` drew: bicubic resizing, then a flip of
  * every other image. One draw for the flip. Pixels [height, width, channels], in `out` when given.
@@ -32,9 +17,8 @@ export function augmentForTraining(
   random: CropDraws,
   out?: Uint8Array,
 ): Uint8Array {
-  const pixels = resizeBicubic(image, box, size, out);
-  if (augment.flip && random.uniform(0, 1) < 0.5) flipHorizontally(pixels, size, image.channels);
-  return pixels;
+  const mirrored = augment.flip && random.uniform(0, 1) < 0.5;
+  return resizeBicubic(image, box, size, out, mirrored);
 }
 
 /**

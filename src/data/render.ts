@@ -5,7 +5,7 @@ import { randomResizedCropBox } from "./crop.ts";
 import { decodeBox, decodeImage } from "./decode.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
 import { BrokenImageError, type Image } from "./image.ts";
-import { readSample } from "./sample_bytes.ts";
+import { readSampleSync } from "./sample_bytes.ts";
 import { augmentationStream } from "./sampler.ts";
 import type { SampleLocation } from "./source.ts";
 
@@ -57,7 +57,7 @@ export interface ItemFailure {
  */
 export async function readImage(place: string | SampleLocation, settings: ImageSettings): Promise<Image> {
   const location: SampleLocation = typeof place === "string" ? { kind: "file", path: place } : place;
-  return await decodeImage(await readSample(location), settings);
+  return await decodeImage(readSampleSync(location), settings);
 }
 
 /**
@@ -81,7 +81,7 @@ export async function renderItem(
     const stream = augmentationStream(seed, epoch, item.position);
     // The crop is drawn before there are pixels, so that none need to be made outside of it.
     const choose = (height: number, width: number) => randomResizedCropBox(height, width, augment, stream);
-    const window = await decodeBox(await readSample(item.location), settings, choose);
+    const window = await decodeBox(readSampleSync(item.location), settings, choose);
     if ("randAugment" in augment) augmentForFinetuning(window, imageSize, augment, stream, out);
     else augmentForTraining(window, imageSize, augment, stream, out);
   } catch (error) {

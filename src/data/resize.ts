@@ -7,8 +7,23 @@ import type { Box, Image } from "./image.ts";
 import { resizeByDefinition } from "./resize_definition.ts";
 import { resizeBySimd } from "./resize_simd.ts";
 
+/** Mirrors pixels [height, width, channels] left to right, in place. */
+export function flipHorizontally(pixels: Uint8Array, [height, width]: Size, channels: number): void {
+  const rowLength = width * channels;
+  for (let y = 0; y < height; y++) {
+    for (let left = 0, right = width - 1; left < right; left++, right--) {
+      for (let c = 0; c < channels; c++) {
+        const a = y * rowLength + left * channels + c, b = y * rowLength + right * channels + c;
+        const held = pixels[a];
+        pixels[a] = pixels[b];
+        pixels[b] = held;
+      }
+    }
+  }
+}
+
 /**
- * The `box` of an image, resized to `[height, width]`: pixels [height, width, channels], written to `out` when given.
+ * The `box` of an image, resized to `[height, width]` and, if so, mirrored left to right: pixels [height, width, channels], written to `out` when given.
  * As in Pillow, the crop comes first: pixels outside the box have no influence.
  */
 export function resizeBicubic(
@@ -16,7 +31,11 @@ export function resizeBicubic(
   box: Box,
   size: Size,
   out: Uint8Array = new Uint8Array(size[0] * size[1] * image.channels),
+  mirrored = false,
 ): Uint8Array {
-  if (!resizeBySimd(image, box, size, image.channels, out)) resizeByDefinition(image, box, size, out);
+  if (!resizeBySimd(image, box, size, image.channels, out, mirrored)) {
+    resizeByDefinition(image, box, size, out);
+    if (mirrored) flipHorizontally(out, size, image.channels);
+  }
   return out;
 }

@@ -39,6 +39,15 @@ function packWeights(from: number, to: number): PackedWeights {
   return { first, pairs, parts };
 }
 
+/** The weights of output pixels from the last to the first. */
+function opposite({ first, pairs, parts }: PackedWeights): PackedWeights {
+  const turned = new Int16Array(parts.length), length = pairs * 4;
+  for (let from = 0, to = parts.length - length; to >= 0; from += length, to -= length) {
+    turned.set(parts.subarray(from, from + length), to);
+  }
+  return { first: first.slice().reverse(), pairs, parts: turned };
+}
+
 function align(bytes: number): number {
   return Math.ceil(bytes / BLOCK) * BLOCK;
 }
@@ -68,9 +77,16 @@ class PlacedWeights {
     this.#parts = regions.take(this.#packed.parts.byteLength);
   }
 
-  /** Writes them, with `step` bytes from one input pixel to the next; the last three arguments of `mixRows`. */
-  write(program: WasmProgram, step: number): [first: number, weights: number, pairs: number] {
-    const { first, parts, pairs } = this.#packed;
+  /**
+   * Writes them, with `step` bytes from one input pixel to the next, for output pixels in their order or in the opposite
+   * one; the last three arguments of `mixRows`.
+   */
+  write(
+    program: WasmProgram,
+    step: number,
+    mirrored = false,
+  ): [first: number, weights: number, pairs: number] {
+    const { first, parts, pairs } = mirrored ? opposite(this.#packed) : this.#packed;
     const offsets = first.map((pixel) => pixel * step);
     program.bytes(this.#first, offsets.byteLength).set(new Uint8Array(offsets.buffer));
     program.bytes(this.#parts, parts.byteLength).set(new Uint8Array(parts.buffer));
@@ -153,7 +169,7 @@ function mixAcross(
 }
 
 /**
- * What `resizeByDefinition` does, for the first `channels` of the image's channels. False, and nothing is done, for what
+ * What `resizeByDefinition` does, for the first `channels` of the image's channels, mirrored left to right if so. False, and nothing is done, for what
  * needs too much memory.
  */
 export function resizeBySimd(
@@ -162,6 +178,7 @@ export function resizeBySimd(
   size: Size,
   channels: number,
   out: Uint8Array,
+  mirrored = false,
 ): boolean {
   const [height, width] = size;
   const regions = new Regions();
@@ -174,7 +191,7 @@ export function resizeBySimd(
   const running = kernels();
   running.reserve(regions.end);
 
-  const weights = across.write(running, layout.stripRows * image.channels);
+  const weights = across.write(running, layout.stripRows * image.channels, mirrored);
   mixAcross(running, layout, image, box, width, channels, weights);
   const { mixed, mixedStride, result } = layout;
   const length = width * channels;

@@ -1,12 +1,7 @@
-import {
-  augmentForTraining,
-  flipHorizontally,
-  officialCropShare,
-  transformForEvaluation,
-} from "../../src/data/augment.ts";
+import { augmentForTraining, officialCropShare, transformForEvaluation } from "../../src/data/augment.ts";
 import type { CropDraws } from "../../src/data/crop.ts";
 import type { Image } from "../../src/data/image.ts";
-import { resizeBicubic } from "../../src/data/resize.ts";
+import { flipHorizontally, resizeBicubic } from "../../src/data/resize.ts";
 import { Random } from "../../src/util/random.ts";
 import { assert, assertEquals } from "../deps.ts";
 import { Fixture, fixtureJson } from "../support/fixtures.ts";
@@ -48,18 +43,6 @@ Deno.test("officialCropShare() crops 224 of 256 up to 224 and nothing above", ()
     1,
     1,
   ]);
-});
-
-Deno.test("flipHorizontally() mirrors each row and undoes itself", () => {
-  const pixels = Uint8Array.of(1, 2, 3, 4, 5, 6, /**/ 7, 8, 9, 10, 11, 12);
-  flipHorizontally(pixels, [2, 3], 2);
-  assertEquals(pixels, Uint8Array.of(5, 6, 3, 4, 1, 2, /**/ 11, 12, 9, 10, 7, 8));
-  const image = noise(5, 8, 3);
-  const twice = image.data.slice();
-  flipHorizontally(twice, [5, 8], 3);
-  assert(twice.some((value, i) => value !== image.data[i]));
-  flipHorizontally(twice, [5, 8], 3);
-  assertEquals(twice, image.data);
 });
 
 /** Draws that take the whole image and then decide about the flip. */

@@ -1,5 +1,5 @@
 import type { Box, Image } from "../../src/data/image.ts";
-import { resizeBicubic } from "../../src/data/resize.ts";
+import { flipHorizontally, resizeBicubic } from "../../src/data/resize.ts";
 import { resizeByDefinition } from "../../src/data/resize_definition.ts";
 import { resizeBySimd } from "../../src/data/resize_simd.ts";
 import { Random } from "../../src/util/random.ts";
@@ -128,6 +128,35 @@ Deno.test("resizeBySimd() leaves out channels behind those that are wanted", () 
   const out = new Uint8Array(16 * 16 * 3);
   assert(resizeBySimd(image, box, [16, 16], 3, out));
   assertEquals(out, defined({ ...image, data: three, channels: 3 }, box, [16, 16]));
+});
+
+Deno.test("flipHorizontally() mirrors each row and undoes itself", () => {
+  const pixels = Uint8Array.of(1, 2, 3, 4, 5, 6, /**/ 7, 8, 9, 10, 11, 12);
+  flipHorizontally(pixels, [2, 3], 2);
+  assertEquals(pixels, Uint8Array.of(5, 6, 3, 4, 1, 2, /**/ 11, 12, 9, 10, 7, 8));
+  const image = noise(5, 8, 3);
+  const twice = image.data.slice();
+  flipHorizontally(twice, [5, 8], 3);
+  assert(twice.some((value, i) => value !== image.data[i]));
+  flipHorizontally(twice, [5, 8], 3);
+  assertEquals(twice, image.data);
+});
+
+Deno.test("resizeBicubic() mirrors on the way", () => {
+  for (
+    const [channels, box] of [[1, { top: 2, left: 1, height: 20, width: 31 }], [3, {
+      top: 0,
+      left: 4,
+      height: 12,
+      width: 9,
+    }]] as const
+  ) {
+    const image = noise(24, 33, channels);
+    const size: [number, number] = [10, 13];
+    const expected = defined(image, box, size);
+    flipHorizontally(expected, size, channels);
+    assertEquals(resizeBicubic(image, box, size, undefined, true), expected);
+  }
 });
 
 Deno.test("resizeBicubic() takes images of 20,000 pixels a side, and falls back where memory would grow too far", () => {

@@ -1,6 +1,6 @@
 import { openBytes } from "../../src/formats/byte_source.ts";
 import { memoryBytes } from "../../src/formats/byte_source.ts";
-import { readSample } from "../../src/data/sample_bytes.ts";
+import { readSample, readSampleSync } from "../../src/data/sample_bytes.ts";
 import { localShards } from "../../src/data/shard_files.ts";
 import { labelShards, SampleNumbers, type ShardSource } from "../../src/data/shard_source.ts";
 import { indexNameOf, ShardTables } from "../../src/data/shard_tables.ts";
@@ -31,8 +31,12 @@ const two = {
   ]],
 } as const;
 
-const bytesOf = async (source: ShardSource, sample: number) =>
-  new TextDecoder().decode(await readSample(await source.locate(sample)));
+const bytesOf = async (source: ShardSource, sample: number) => {
+  const location = await source.locate(sample);
+  const bytes = await readSample(location);
+  assertEquals(readSampleSync(location), bytes);
+  return new TextDecoder().decode(bytes);
+};
 
 Deno.test("shards are a data set: names, places, bytes and labels of their samples", () =>
   inFolder(async (folder) => {
