@@ -12,6 +12,7 @@ import {
 } from "./image.ts";
 import { readBaseline } from "./jpeg_baseline.ts";
 import { BaselineDecoder } from "./jpeg_simd.ts";
+import { withChannels } from "./pixels.ts";
 import { isRefusal, WasmDecoder } from "./wasm_decoder.ts";
 
 const Marker = { start: 0xd8, end: 0xd9, scan: 0xda, app1: 0xe1, app14: 0xee } as const;
@@ -103,7 +104,7 @@ export interface JpegFile {
   readonly orientation: number;
   /**
    * Decodes the file, bit-equal to Pillow for one and three components, making pixels of no more than the box needs where
-   * that saves work: gray, RGB or RGBA (alpha 255). All of the file is read, so damage anywhere in it throws
+   * that saves work: gray or RGB. All of the file is read, so damage anywhere in it throws
    * {@linkcode BrokenImageError}.
    */
   decode(box: Box): Promise<ImageWindow>;
@@ -154,7 +155,9 @@ function decodeBaseline(bytes: Uint8Array, layout: Layout, box: Box): ImageWindo
 }
 
 async function decodeOther(bytes: Uint8Array, layout: Layout): Promise<Image> {
-  const image = layout.components === 4 ? decodeFourColors(bytes, layout) : await decodeByLibjpeg(bytes);
+  const image = layout.components === 4
+    ? decodeFourColors(bytes, layout)
+    : withChannels(await decodeByLibjpeg(bytes), layout.components === 1 ? 1 : 3);
   if (image.height !== layout.height || image.width !== layout.width) {
     throw new BrokenImageError(
       `the JPEG declares ${layout.width}x${layout.height}, holds ${image.width}x${image.height}`,
@@ -163,6 +166,7 @@ async function decodeOther(bytes: Uint8Array, layout: Layout): Promise<Image> {
   return image;
 }
 
+/** RGBA, whatever the file holds. */
 async function decodeByLibjpeg(bytes: Uint8Array): Promise<Image> {
   const { image, lines } = await libjpeg.decode(bytes);
   if (image === null) throw new BrokenImageError(`JPEG: ${lines.at(-1) ?? "cannot be decoded"}`);

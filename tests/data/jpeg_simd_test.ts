@@ -1,5 +1,6 @@
 import { decodeBox, decodeImage } from "../../src/data/decode.ts";
 import type { Box, ImageWindow } from "../../src/data/image.ts";
+import { decodeJpeg } from "../../src/data/jpeg.ts";
 import { type BaselineJpeg, readBaseline } from "../../src/data/jpeg_baseline.ts";
 import { BaselineDecoder } from "../../src/data/jpeg_simd.ts";
 import { huffmanTable, NATURAL_ORDER } from "../../src/data/jpeg_tables.ts";
@@ -167,4 +168,15 @@ Deno.test("huffmanTable() refuses counts that allow no code", () => {
 Deno.test("NATURAL_ORDER names every place of a block once", () => {
   assertEquals([...NATURAL_ORDER].sort((a, b) => a - b), Array.from({ length: 64 }, (_, i) => i));
   assertEquals(NATURAL_ORDER.slice(0, 6), [0, 1, 8, 16, 9, 2]);
+});
+
+Deno.test("a JPEG has the channels of its file, whoever decodes it", async () => {
+  for (
+    const [name, channels] of [["gray.jpg", 1], ["restart.jpg", 3], ["progressive.jpg", 3], [
+      "cmyk.jpg",
+      3,
+    ]] as const
+  ) {
+    assertEquals((await decodeJpeg(await imageBytes(name), 1e6)).channels, channels, name);
+  }
 });
