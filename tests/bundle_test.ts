@@ -38,6 +38,7 @@ const tiny = [
     "{image_size: 16, patch_size: 4, encoder: {width: 16, depth: 1, heads: 2}, decoder: {width: 8, depth: 1, heads: 2}}",
   ],
   ["data.workers", "2"],
+  ["data.values", "uint8"],
   ["data.repeat", "1"],
   ["optim", "{batch_size: 2, epochs: 2, warmup_epochs: 0}"],
   ["run", "{log_every: 1, checkpoint_every: 1 step, figure_images: 1}"],

@@ -11,7 +11,7 @@ import type { Size, TransformerConfig } from "./types.ts";
 /** The lowest layer: sizes and statistics that the checkpoint knows. */
 export function checkpointLayers(checkpoint: EncoderOfCheckpoint | undefined): ConfigLayer[] {
   if (checkpoint === undefined) return [];
-  const { encoder, patchSize, channels, imageSize, mean, std, normEpsilon } = checkpoint;
+  const { encoder, patchSize, channels, imageSize, mean, std, reading, normEpsilon } = checkpoint;
   const values = {
     model: {
       encoder: encoderValues(encoder),
@@ -20,7 +20,7 @@ export function checkpointLayers(checkpoint: EncoderOfCheckpoint | undefined): C
       ...imageSize !== null && { image_size: imageSize },
       ...normEpsilon !== undefined && { norm_epsilon: normEpsilon },
     },
-    data: { ...mean && { mean }, ...std && { std } },
+    data: { ...mean && { mean }, ...std && { std }, ...reading },
   };
   return [{ origin: "the checkpoint", values }];
 }

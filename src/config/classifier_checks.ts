@@ -3,6 +3,7 @@
 import { checkAgainstCheckpoint } from "./checkpoint_encoder.ts";
 import {
   checkGrid,
+  checkReading,
   checkSchedule,
   checkStatistics,
   checkTransformer,
@@ -35,6 +36,7 @@ export function checkClassifierJob(
   checkAgainstCheckpoint(config.model, checkpoint, settings);
   checkTransformer(config.model.encoder, encoderFields, settings);
   checkGrid(config.model, settings);
+  checkReading(config, settings);
   checkStatistics(config, settings);
   checkSchedule(config.optim, settings);
 }

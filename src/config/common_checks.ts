@@ -1,8 +1,9 @@
 /** What must hold between the keys that every training job has. */
 
+import { InputError } from "../util/errors.ts";
 import { dataFields, imageFields, optimFields } from "./common_fields.ts";
 import type { Field, Settings } from "./settings.ts";
-import type { DataConfig, OptimConfig, Size, TransformerConfig } from "./types.ts";
+import type { DataConfig, OptimConfig, ReadingConfig, Size, TransformerConfig } from "./types.ts";
 
 /** The multiples of `step` around `value`, in words: "224 or 240". */
 function multiplesAround(value: number, step: number): string {
@@ -109,6 +110,42 @@ export function checkStatistics(
       data[name],
       `must have one number for each of the ${model.channels} channels (model.channels), not ${count}`,
     );
+  }
+}
+
+/**
+ * Refuses bands and ranges that cannot be, and images for which nobody can guess mean and deviation where they are not given.
+ *
+ * @throws {InputError} likewise.
+ */
+export function checkReading(
+  { model: { channels }, data }: {
+    model: { channels: number };
+    data: ReadingConfig & Pick<DataConfig, "mean" | "std">;
+  },
+  settings: Settings,
+): void {
+  const { bands, range } = data;
+  if (bands !== null && bands.length !== channels) {
+    throw settings.conflict(
+      dataFields.bands,
+      bands,
+      `must name as many bands as there are channels (model.channels ${channels}), not ${bands.length}`,
+    );
+  }
+  if (range !== null && range[0] === range[1]) {
+    throw settings.conflict(dataFields.range, range, "must be two numbers that differ");
+  }
+  const why = bands !== null
+    ? "data.bands chooses bands"
+    : range !== null
+    ? "data.range is given"
+    : ![1, 3, 4].includes(channels)
+    ? `model.channels is ${channels}`
+    : null;
+  for (const name of ["mean", "std"] as const) {
+    if (why === null || settings.given(dataFields[name]) !== undefined) continue;
+    throw new InputError(`${dataFields[name].key} must be given where ${why}`);
   }
 }
 

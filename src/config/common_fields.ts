@@ -12,6 +12,7 @@ import {
   text,
   truth,
   whole,
+  wholes,
 } from "./kinds.ts";
 import { presets } from "./presets.ts";
 import { derived, type Field, field } from "./settings.ts";
@@ -126,6 +127,24 @@ export const dataFields = {
     oneOf("apply", "ignore"),
     "apply",
     "whether the orientation stored in a photograph is applied",
+  ),
+  values: field(
+    "data.values",
+    oneOf("auto", "uint8", "float32"),
+    "auto",
+    "what pixels are made of: float32 keeps more than 8 bits, uint8 reduces them, auto refuses files that hold more",
+  ),
+  bands: field(
+    "data.bands",
+    either(wholes(1, 65535), oneOf(null)),
+    null,
+    "bands that make the channels, counted from 1; null for all, or the colours",
+  ),
+  range: field(
+    "data.range",
+    either(pair({ from: -1e12, to: 1e12 }, true), oneOf(null)),
+    null,
+    "values of the files that count as 0 and 1; null for 0 and the largest, and 0 and 1 of floats",
   ),
   mean: derived(
     "data.mean",

@@ -3,7 +3,7 @@
 import { encoderFields, presetField } from "./common_fields.ts";
 import { presetNameOf, presets } from "./presets.ts";
 import { type Settings, written } from "./settings.ts";
-import type { Size, TransformerConfig } from "./types.ts";
+import type { ReadingOptions, Size, TransformerConfig } from "./types.ts";
 
 /** The encoder as `model:` has it, and the patch size that its preset is published with. */
 export interface ResolvedEncoder {
@@ -39,4 +39,19 @@ export function defaultStatistics(channels: number): { mean: number[]; std: numb
     mean: [...known.mean, ...Array<number>(others).fill(0.5)],
     std: [...known.std, ...Array<number>(others).fill(0.25)],
   };
+}
+
+/** How image files are taken, out of a configuration that says more. */
+export function readingOf({ exif, values, bands, range }: ReadingOptions): ReadingOptions {
+  return { exif, values, bands, range };
+}
+
+/**
+ * What a checkpoint says of how its images were taken, where that is not the usual. `auto` is not kept: who uses the model may
+ * show it deeper images, reduced to the 8 bits that it knows.
+ */
+export function unusualReading(
+  { values, bands, range }: Partial<ReadingOptions>,
+): Omit<Partial<ReadingOptions>, "exif"> {
+  return { ...values === "float32" && { values }, ...bands && { bands }, ...range && { range } };
 }

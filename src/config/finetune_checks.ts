@@ -1,7 +1,12 @@
 /** What must hold between the keys of a fine-tuning configuration. */
 
 import { checkClassifierJob } from "./classifier_checks.ts";
-import { colorJitterSection, finetuneModelFields, finetuneOptimFields } from "./finetune_fields.ts";
+import {
+  colorJitterSection,
+  finetuneModelFields,
+  finetuneOptimFields,
+  randAugmentSection,
+} from "./finetune_fields.ts";
 import type { EncoderOfCheckpoint, FinetuneConfig } from "./finetune_types.ts";
 import { sectionConflict } from "./optional_section.ts";
 import type { Settings } from "./settings.ts";
@@ -19,6 +24,7 @@ export function checkFinetune(
   checkClassifierJob(config, settings, checkpoint);
   checkTrainBlocks(config, settings);
   checkColors(config, settings);
+  checkDepth(config, settings);
   checkMix(config, settings);
 }
 
@@ -39,6 +45,28 @@ function checkColors({ data: { augment } }: FinetuneConfig, settings: Settings):
     settings,
     colorJitterSection,
     "stands back where there is RandAugment; set data.augment.rand_augment to none, or leave colour jitter out",
+  );
+}
+
+/** RandAugment and colour jitter are Pillow's, on bytes of gray or RGB. */
+function checkDepth(
+  { model: { channels }, data: { augment, values } }: FinetuneConfig,
+  settings: Settings,
+): void {
+  const section = augment.randAugment !== null
+    ? randAugmentSection
+    : augment.colorJitter !== null
+    ? colorJitterSection
+    : null;
+  const isDeep = values === "float32";
+  if (section === null || (!isDeep && [1, 3, 4].includes(channels))) return;
+  throw sectionConflict(
+    settings,
+    section,
+    `changes 8-bit gray or RGB images, and ${
+      isDeep ? "data.values is float32" : `model.channels is ${channels}`
+    }; ` +
+      `set ${section.toggle.key} to none`,
   );
 }
 

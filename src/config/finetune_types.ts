@@ -4,6 +4,7 @@ import type {
   DataConfig,
   DataSource,
   OptimConfig,
+  ReadingOptions,
   RunConfig,
   Size,
   TransformerConfig,
@@ -185,6 +186,8 @@ export interface EncoderOfCheckpoint {
   readonly mean?: readonly number[];
   /** Per-channel standard deviation, likewise. */
   readonly std?: readonly number[];
+  /** Depth, bands and range of its images, where the checkpoint says that they are unusual. */
+  readonly reading?: Omit<Partial<ReadingOptions>, "exif">;
   /** What its layer norms add to the variance, where the checkpoint says; 1e-6 is MAE's. */
   readonly normEpsilon?: number;
 }

@@ -122,6 +122,15 @@ export function numbers(range: Range): Kind<readonly number[]> {
   });
 }
 
+/** Some whole numbers. */
+export function wholes(from: number, to: number): Kind<readonly number[]> {
+  const list = numbers({ from, to });
+  return kind(
+    `a list of whole numbers from ${from} to ${to}`,
+    (value) => list.parse(value)?.every(Number.isInteger) ? list.parse(value) : undefined,
+  );
+}
+
 /** A length in pixels, or `[height, width]`; always read as the pair, and written as one number when both are equal. */
 export function size(from: number, to: number): Kind<Size> {
   const side = whole(from, to);

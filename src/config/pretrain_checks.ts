@@ -1,7 +1,13 @@
 /** What must hold between the keys of a pre-training configuration. */
 
 import { encoderFields } from "./common_fields.ts";
-import { checkGrid, checkSchedule, checkStatistics, checkTransformer } from "./common_checks.ts";
+import {
+  checkGrid,
+  checkReading,
+  checkSchedule,
+  checkStatistics,
+  checkTransformer,
+} from "./common_checks.ts";
 import { decoderFields, maskFields, modelFields } from "./pretrain_fields.ts";
 import type { Settings } from "./settings.ts";
 import type { PretrainConfig } from "./types.ts";
@@ -16,6 +22,7 @@ export function checkPretrain(config: PretrainConfig, settings: Settings): void 
   checkTransformer(config.model.decoder, decoderFields, settings);
   checkGrid(config.model, settings);
   checkMask(config, settings);
+  checkReading(config, settings);
   checkStatistics(config, settings);
   checkSchedule(config.optim, settings);
 }

@@ -6,6 +6,24 @@ export type Size = readonly [height: number, width: number];
 /** Pixels of a batch: bytes, of which 255 counts as 1, or floats, of which 1 does. */
 export type PixelValues = Uint8Array | Float32Array;
 
+/** How the values of image files are taken: part of `data:`. */
+export interface ReadingConfig {
+  /** Whether the orientation that a file asks for is applied. */
+  readonly exif: "apply" | "ignore";
+  /**
+   * What pixels are made of: `uint8`, `float32`, which keeps more than 8 bits, or `auto`, which is `uint8` and refuses files that
+   * hold more, so that no depth is lost unnoticed.
+   */
+  readonly values: "auto" | "uint8" | "float32";
+  /** The bands that make the channels, counted from 1; null for all, or the colours. */
+  readonly bands: readonly number[] | null;
+  /** Values of the files that count as 0 and 1; null for 0 and an integer type's largest, and 0 and 1 of floats. */
+  readonly range: readonly [low: number, high: number] | null;
+}
+
+/** {@linkcode ReadingConfig} where it may be left out: `uint8`, all bands, the types' own range. */
+export interface ReadingOptions extends Pick<ReadingConfig, "exif">, Partial<Omit<ReadingConfig, "exif">> {}
+
 /** The shape of one stack of transformer blocks. */
 export interface TransformerConfig {
   /** Token width; a multiple of 4 (the position embedding) and of `heads`. */
@@ -82,7 +100,7 @@ export interface ShuffleConfig {
 }
 
 /** `data:` */
-export interface DataConfig {
+export interface DataConfig extends ReadingConfig {
   /** The images: a folder, searched recursively, an image, a manifest, or several of these. */
   readonly train: DataSource;
   /** The column of paths in manifests; null finds it by its name. */
@@ -97,8 +115,6 @@ export interface DataConfig {
   readonly repeat: number | "auto";
   /** How samples of shards are mixed; single files are in random order without it. */
   readonly shuffle: ShuffleConfig;
-  /** Whether the orientation that a file asks for is applied. */
-  readonly exif: "apply" | "ignore";
   /** Per-channel mean of pixels in [0, 1]. */
   readonly mean: readonly number[];
   /** Per-channel standard deviation of pixels in [0, 1]. */

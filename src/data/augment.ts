@@ -1,8 +1,9 @@
 /** From a decoded image to the pixels of one training or evaluation example. */
-import type { AugmentConfig, Size } from "../config/types.ts";
+import type { AugmentConfig, PixelValues, Size } from "../config/types.ts";
 import { centerCropBox, coveringSize, type CropDraws } from "./crop.ts";
-import type { Image, ImageWindow } from "./image.ts";
-import { resizeBicubic } from "./resize.ts";
+import type { Box, DeepImage, DeepWindow, Image, ImageWindow } from "./image.ts";
+import { flipHorizontally, resizeBicubic } from "./resize.ts";
+import { resizeDeep } from "./resize_float.ts";
 
 export { officialCropShare } from "../config/finetune_types.ts";
 
@@ -21,6 +22,40 @@ export function augmentForTraining(
   return resizeBicubic(image, box, size, out, mirrored);
 }
 
+/** {@linkcode augmentForTraining} at the image's depth. */
+export function augmentDeepForTraining(
+  { image, box }: DeepWindow,
+  size: Size,
+  augment: AugmentConfig,
+  random: CropDraws,
+  out?: Float32Array,
+): Float32Array {
+  const mirrored = augment.flip && random.uniform(0, 1) < 0.5;
+  const pixels = resizeDeep(image, box, size, out);
+  if (mirrored) flipHorizontally(pixels, size, image.channels);
+  return pixels;
+}
+
+/** Resizes the whole image so that it covers `size / cropShare`, by `resize`, and copies the centre to `out`. */
+function centered<P extends PixelValues>(
+  { height, width, channels }: Pick<Image, "height" | "width" | "channels">,
+  size: Size,
+  cropShare: number,
+  resize: (whole: Box, size: Size) => P,
+  out: P,
+): P {
+  const cover = [Math.trunc(size[0] / cropShare), Math.trunc(size[1] / cropShare)] as const;
+  const resizedSize = coveringSize(height, width, cover);
+  const resized = resize({ top: 0, left: 0, height, width }, resizedSize);
+  const box = centerCropBox(resizedSize[0], resizedSize[1], size);
+  const rowLength = box.width * channels;
+  for (let y = 0; y < box.height; y++) {
+    const from = ((box.top + y) * resizedSize[1] + box.left) * channels;
+    out.set(resized.subarray(from, from + rowLength), y * rowLength);
+  }
+  return out;
+}
+
 /**
  * The evaluation transform: resize so that the image covers `size / cropShare`, crop the centre. With
  * `officialCropShare(size)` and a square size it is that of the official fine-tuning code; with 1, as much of the
@@ -30,27 +65,17 @@ export function transformForEvaluation(
   image: Image,
   size: Size,
   cropShare = 1,
-  out?: Uint8Array,
+  out: Uint8Array = new Uint8Array(size[0] * size[1] * image.channels),
 ): Uint8Array {
-  const cover = [Math.trunc(size[0] / cropShare), Math.trunc(size[1] / cropShare)] as const;
-  const resizedSize = coveringSize(image.height, image.width, cover);
-  const whole = { top: 0, left: 0, height: image.height, width: image.width };
-  const resized = resizeBicubic(image, whole, resizedSize);
-  const box = centerCropBox(resizedSize[0], resizedSize[1], size);
-  return copyBox(resized, resizedSize[1], image.channels, box, out);
+  return centered(image, size, cropShare, (box, to) => resizeBicubic(image, box, to), out);
 }
 
-function copyBox(
-  pixels: Uint8Array,
-  width: number,
-  channels: number,
-  box: { top: number; left: number; height: number; width: number },
-  out: Uint8Array = new Uint8Array(box.height * box.width * channels),
-): Uint8Array {
-  const rowLength = box.width * channels;
-  for (let y = 0; y < box.height; y++) {
-    const from = ((box.top + y) * width + box.left) * channels;
-    out.set(pixels.subarray(from, from + rowLength), y * rowLength);
-  }
-  return out;
+/** {@linkcode transformForEvaluation} at the image's depth. */
+export function transformDeepForEvaluation(
+  image: DeepImage,
+  size: Size,
+  cropShare = 1,
+  out: Float32Array = new Float32Array(size[0] * size[1] * image.channels),
+): Float32Array {
+  return centered(image, size, cropShare, (box, to) => resizeDeep(image, box, to), out);
 }

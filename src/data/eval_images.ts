@@ -1,11 +1,13 @@
 /** Images for figures and evaluation: no randomness, no workers. */
 import { RunError } from "../util/errors.ts";
-import { transformForEvaluation } from "./augment.ts";
-import { BrokenImageError } from "./image.ts";
+import type { PixelValues } from "../config/types.ts";
+import { transformDeepForEvaluation, transformForEvaluation } from "./augment.ts";
+import { BrokenImageError, type Image } from "./image.ts";
 import type { BrokenFile } from "./loader.ts";
-import { type ImageSettings, readImage } from "./render.ts";
+import { type ImageSettings, readDeepImage, readImage } from "./render.ts";
 import { resizeBicubic } from "./resize.ts";
-import { fileSource, type ImageSource } from "./source.ts";
+import { resizeDeep } from "./resize_float.ts";
+import { fileSource, type ImageSource, type SampleLocation } from "./source.ts";
 
 /** What to load, and how. */
 export interface EvalOptions extends ImageSettings {
@@ -22,11 +24,27 @@ export interface EvalOptions extends ImageSettings {
 /** Centre crops of images. */
 export interface EvalImages {
   /** Pixels [images, height, width, channels]. */
-  readonly pixels: Uint8Array;
+  readonly pixels: PixelValues;
   /** The files they come from, or what else the source calls them. */
   readonly paths: readonly string[];
   /** Those that were passed over. */
   readonly broken: readonly BrokenFile[];
+}
+
+function wholeOf({ height, width }: Pick<Image, "height" | "width">) {
+  return { top: 0, left: 0, height, width };
+}
+
+async function loadBytes(location: SampleLocation, options: EvalOptions, out: Uint8Array): Promise<void> {
+  const image = await readImage(location, options);
+  if (options.fit === "stretch") resizeBicubic(image, wholeOf(image), options.imageSize, out);
+  else transformForEvaluation(image, options.imageSize, options.cropShare, out);
+}
+
+async function loadFloats(location: SampleLocation, options: EvalOptions, out: Float32Array): Promise<void> {
+  const image = await readDeepImage(location, options);
+  if (options.fit === "stretch") resizeDeep(image, wholeOf(image), options.imageSize, out);
+  else transformDeepForEvaluation(image, options.imageSize, options.cropShare, out);
 }
 
 /**
@@ -39,24 +57,20 @@ export async function loadEvalImages(
 ): Promise<EvalImages> {
   const source = "locate" in images ? images : fileSource("", images);
   const samples = options.samples ?? Array.from({ length: source.length }, (_, sample) => sample);
-  const { imageSize, channels, count = samples.length, cropShare, fit = "crop" } = options;
+  const { imageSize, channels, values, count = samples.length } = options;
   const length = imageSize[0] * imageSize[1] * channels;
-  const pixels = new Uint8Array(Math.min(count, samples.length) * length);
+  const all = Math.min(count, samples.length) * length;
+  const pixels = values === "float32" ? new Float32Array(all) : new Uint8Array(all);
   const loaded: string[] = [];
   const broken: BrokenFile[] = [];
   for (const sample of samples) {
     if (loaded.length === count) break;
     const path = source.path(sample);
     try {
-      const image = await readImage(await source.locate(sample), options);
-      const out = pixels.subarray(loaded.length * length, (loaded.length + 1) * length);
-      if (fit === "crop") transformForEvaluation(image, imageSize, cropShare, out);
-      else {resizeBicubic(
-          image,
-          { top: 0, left: 0, height: image.height, width: image.width },
-          imageSize,
-          out,
-        );}
+      const location = await source.locate(sample), from = loaded.length * length;
+      if (pixels instanceof Float32Array) {
+        await loadFloats(location, options, pixels.subarray(from, from + length));
+      } else await loadBytes(location, options, pixels.subarray(from, from + length));
       loaded.push(path);
     } catch (error) {
       if (!(error instanceof BrokenImageError)) throw error;

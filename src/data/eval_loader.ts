@@ -1,7 +1,15 @@
 /** The images of a data set in their order, each once, by the evaluation transform, made ahead of time in workers. */
+import type { PixelValues } from "../config/types.ts";
 import { automaticWorkers, type BrokenFile } from "./loader.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
-import type { ImageSettings, ItemFailure, RenderSettings } from "./render.ts";
+import {
+  imageBytes,
+  type ImageSettings,
+  imageSettings,
+  type ItemFailure,
+  pixelsIn,
+  type RenderSettings,
+} from "./render.ts";
 import { renderSamples } from "./render_samples.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -26,7 +34,7 @@ export interface EvalLoaderOptions extends ImageSettings {
 /** Some images of a data set. */
 export interface EvalBatch {
   /** Pixels [images, height, width, channels]. Valid until the next batch is asked for; then the memory is written anew. */
-  readonly pixels: Uint8Array;
+  readonly pixels: PixelValues;
   /** The sample that each image is. */
   readonly indices: Uint32Array;
 }
@@ -47,18 +55,28 @@ interface Pending {
  * Throws `RunError` when a worker crashes.
  */
 export async function* evaluationBatches(options: EvalLoaderOptions): AsyncGenerator<EvalBatch, void, void> {
-  const { source, batchSize, imageSize, channels, exif, cropShare } = options;
-  const settings: RenderSettings = { imageSize, channels, exif, augment: { cropShare }, seed: 0 };
+  const { source, batchSize, imageSize, channels, cropShare } = options;
+  const settings: RenderSettings = { ...imageSettings(options), augment: { cropShare }, seed: 0 };
   const workers = options.workers === "auto" ? automaticWorkers() : options.workers;
   const renderer = workers === 0 ? inlineRenderer(settings) : new WorkerPool(settings, workers, options);
   const length = imageSize[0] * imageSize[1] * channels;
-  const free = Array.from({ length: AHEAD + 1 }, () => new SharedArrayBuffer(batchSize * length));
+  const free = Array.from(
+    { length: AHEAD + 1 },
+    () => new SharedArrayBuffer(batchSize * imageBytes(options)),
+  );
   const queue: Pending[] = [];
   let next = 0;
   try {
     while (true) {
       for (; queue.length < AHEAD && next < source.length; next += batchSize) {
-        queue.push(start(options, renderer, next, free.pop() ?? new SharedArrayBuffer(batchSize * length)));
+        queue.push(
+          start(
+            options,
+            renderer,
+            next,
+            free.pop() ?? new SharedArrayBuffer(batchSize * imageBytes(options)),
+          ),
+        );
       }
       const [pending] = queue.splice(0, 1);
       if (pending === undefined) return;
@@ -67,7 +85,7 @@ export async function* evaluationBatches(options: EvalLoaderOptions): AsyncGener
       for (const { slot, reason } of failures) {
         options.onBroken?.({ path: source.path(indices[slot]), reason });
       }
-      const batch = withoutBroken(new Uint8Array(buffer), indices, failures, length);
+      const batch = withoutBroken(pixelsIn(buffer, options), indices, failures, length);
       if (batch.indices.length > 0) yield batch;
       free.push(buffer);
     }
@@ -93,7 +111,7 @@ function start(
 
 /** Closes the gaps that broken files left. */
 function withoutBroken(
-  pixels: Uint8Array,
+  pixels: PixelValues,
   indices: Uint32Array,
   failures: readonly ItemFailure[],
   length: number,
@@ -107,4 +125,12 @@ function withoutBroken(
     pixels: pixels.subarray(0, sound.length * length),
     indices: Uint32Array.from(sound, (slot) => indices[slot]),
   };
+}
+
+/** Pixels of a whole batch, where the last one has fewer: the same number of values every time makes the same kernels run. */
+export function filledUp(pixels: PixelValues, length: number): PixelValues {
+  if (pixels.length === length) return pixels;
+  const filled = pixels instanceof Float32Array ? new Float32Array(length) : new Uint8Array(length);
+  filled.set(pixels);
+  return filled;
 }

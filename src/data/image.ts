@@ -41,6 +41,14 @@ export interface ImageWindow {
   readonly box: Box;
 }
 
+/** Pixels that keep their depth, and a box of them. */
+export interface DeepWindow {
+  /** The pixels. */
+  readonly image: DeepImage;
+  /** The box. */
+  readonly box: Box;
+}
+
 /** A file as its decoder gives it, before orientation and channels are settled. */
 export interface StoredImage<D extends Samples = Uint8Array> extends Image<D> {
   /** EXIF orientation, 1 (upright) to 8. */

@@ -2,11 +2,11 @@
  * The stream of training batches: decoded, cropped and flipped images in the order of the sampler, made ahead of time
  * in workers.
  */
-import type { ShuffleConfig } from "../config/types.ts";
+import type { PixelValues, ShuffleConfig } from "../config/types.ts";
 import { RunError } from "../util/errors.ts";
 import { orderOf } from "./order.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
-import type { ItemFailure, RenderSettings } from "./render.ts";
+import { imageBytes, imageSettings, type ItemFailure, pixelsIn, type RenderSettings } from "./render.ts";
 import { renderSamples } from "./render_samples.ts";
 import {
   type DrawingOrder,
@@ -61,7 +61,7 @@ export interface ImageBatch {
    * Pixels [batchSize, height, width, channels] in shared memory. Valid until `next` is called for the second time
    * after the call that gave this batch; then the memory is written anew.
    */
-  readonly pixels: Uint8Array;
+  readonly pixels: PixelValues;
   /** The sample that each image was made of, after broken ones were replaced. */
   readonly indices: Uint32Array;
   /** The epoch it belongs to, counted from 0. */
@@ -106,8 +106,8 @@ function batchesAhead(batchSize: number, batchBytes: number, workers: number): n
 }
 
 /** What workers are told; only this may be sent to another thread. */
-function renderSettings({ imageSize, channels, exif, augment, seed }: LoaderOptions): RenderSettings {
-  return { imageSize, channels, exif, augment, seed };
+function renderSettings(options: LoaderOptions): RenderSettings {
+  return { ...imageSettings(options), augment: options.augment, seed: options.seed };
 }
 
 /** A batch with the memory it lies in. */
@@ -134,9 +134,9 @@ class ShuffledLoader implements Loader {
   #failure: Error | undefined;
 
   constructor(options: LoaderOptions, plan: EpochPlan) {
-    const { batchSize, imageSize, channels, startStep = 0 } = options;
+    const { batchSize, startStep = 0 } = options;
     const workers = options.workers === "auto" ? automaticWorkers() : options.workers;
-    const bytes = batchSize * imageSize[0] * imageSize[1] * channels;
+    const bytes = batchSize * imageBytes(options);
     this.#options = options;
     this.#plan = plan;
     this.#order = orderOf(options.source, options.seed, plan.repeat, options.shuffle);
@@ -212,7 +212,7 @@ class ShuffledLoader implements Loader {
       for (const failure of failures) this.#noteBroken(indices[failure.slot], failure);
       slots = failures.map(({ slot }) => slot);
     }
-    return { batch: { pixels: new Uint8Array(buffer), indices, epoch, step }, buffer };
+    return { batch: { pixels: pixelsIn(buffer, this.#options), indices, epoch, step }, buffer };
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The makers of examples: a pool of workers, or this thread. */
 import { RunError } from "../util/errors.ts";
 import type { CrashReport, Setup, Task, TaskReport } from "./protocol.ts";
-import { type Item, type ItemFailure, renderItem, type RenderSettings } from "./render.ts";
+import { type Item, type ItemFailure, pixelsIn, renderItem, type RenderSettings } from "./render.ts";
 
 /** Makes examples in shared memory. */
 export interface Renderer {
@@ -19,11 +19,11 @@ export function inlineRenderer(settings: RenderSettings): Renderer {
   let closed = false;
   return {
     async render(pixels, epoch, items) {
-      const bytes = new Uint8Array(pixels);
+      const values = pixelsIn(pixels, settings);
       const failures: ItemFailure[] = [];
       for (const item of items) {
         if (closed) throw new RunError("The data loader is closed");
-        const failure = await renderItem(settings, epoch, item, bytes);
+        const failure = await renderItem(settings, epoch, item, values);
         if (failure !== undefined) failures.push(failure);
       }
       return failures;

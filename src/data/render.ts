@@ -1,22 +1,42 @@
 /** One file to one example: what a data worker does. */
-import type { AugmentConfig, Size } from "../config/types.ts";
-import { augmentForTraining, transformForEvaluation } from "./augment.ts";
+import type { AugmentConfig, PixelValues, ReadingOptions, Size } from "../config/types.ts";
+import {
+  augmentDeepForTraining,
+  augmentForTraining,
+  transformDeepForEvaluation,
+  transformForEvaluation,
+} from "./augment.ts";
 import { randomResizedCropBox } from "./crop.ts";
-import { decodeBox, decodeImage } from "./decode.ts";
+import { decodeBox, decodeDeepImage, decodeImage } from "./decode.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
-import { BrokenImageError, type Image } from "./image.ts";
+import { BrokenImageError, type DeepImage, type Image } from "./image.ts";
 import { readSampleSync } from "./sample_bytes.ts";
 import { augmentationStream } from "./sampler.ts";
 import type { SampleLocation } from "./source.ts";
 
-/** How files become pixels. */
-export interface ImageSettings {
+/** How files become pixels: `values` is `uint8` unless given. */
+export interface ImageSettings extends ReadingOptions {
   /** Height and width of the result. */
   readonly imageSize: Size;
   /** Channels of the result. */
   readonly channels: number;
-  /** Whether an EXIF orientation is applied. */
-  readonly exif: "apply" | "ignore";
+}
+
+/** Memory of a batch as the values that its pixels are made of. */
+export function pixelsIn(memory: SharedArrayBuffer, { values }: Pick<ImageSettings, "values">): PixelValues {
+  return values === "float32" ? new Float32Array(memory) : new Uint8Array(memory);
+}
+
+/** Bytes of an image as it lies in a batch. */
+export function imageBytes({ imageSize: [height, width], channels, values }: ImageSettings): number {
+  return height * width * channels * (values === "float32" ? 4 : 1);
+}
+
+/** Only the settings of some options that have more. */
+export function imageSettings(
+  { imageSize, channels, exif, values, bands, range }: ImageSettings,
+): ImageSettings {
+  return { imageSize, channels, exif, values, bands, range };
 }
 
 /** Instead of an augmentation: the evaluation transform. */
@@ -51,13 +71,62 @@ export interface ItemFailure {
   readonly reason: string;
 }
 
+function bytesOf(place: string | SampleLocation): Uint8Array {
+  return readSampleSync(typeof place === "string" ? { kind: "file", path: place } : place);
+}
+
 /**
- * Reads and decodes a file, or a sample wherever it lies. Throws {@linkcode BrokenImageError} when it is gone, unreadable or
- * no whole image.
+ * Reads and decodes a file, or a sample wherever it lies, to 8 bits. Throws {@linkcode BrokenImageError} when it is gone,
+ * unreadable or no whole image.
  */
 export async function readImage(place: string | SampleLocation, settings: ImageSettings): Promise<Image> {
-  const location: SampleLocation = typeof place === "string" ? { kind: "file", path: place } : place;
-  return await decodeImage(readSampleSync(location), settings);
+  return await decodeImage(bytesOf(place), settings);
+}
+
+/** {@linkcode readImage} at the depth that the file has. */
+export async function readDeepImage(
+  place: string | SampleLocation,
+  settings: ImageSettings,
+): Promise<DeepImage> {
+  return await decodeDeepImage(bytesOf(place), settings);
+}
+
+/** Makes one example of 8 bits in its place. */
+async function renderBytes(
+  settings: RenderSettings,
+  epoch: number,
+  { location, position }: Item,
+  out: Uint8Array,
+): Promise<void> {
+  const { imageSize, augment, seed } = settings;
+  if ("cropShare" in augment) {
+    transformForEvaluation(await readImage(location, settings), imageSize, augment.cropShare, out);
+    return;
+  }
+  const stream = augmentationStream(seed, epoch, position);
+  // The crop is drawn before there are pixels, so that none need to be made outside of it.
+  const choose = (height: number, width: number) => randomResizedCropBox(height, width, augment, stream);
+  const window = await decodeBox(bytesOf(location), settings, choose);
+  if ("randAugment" in augment) augmentForFinetuning(window, imageSize, augment, stream, out);
+  else augmentForTraining(window, imageSize, augment, stream, out);
+}
+
+/** Makes one example of floats in its place; what changes colours is left out, as the configuration sees to. */
+async function renderFloats(
+  settings: RenderSettings,
+  epoch: number,
+  { location, position }: Item,
+  out: Float32Array,
+): Promise<void> {
+  const { imageSize, augment, seed } = settings;
+  const image = await readDeepImage(location, settings);
+  if ("cropShare" in augment) {
+    transformDeepForEvaluation(image, imageSize, augment.cropShare, out);
+    return;
+  }
+  const stream = augmentationStream(seed, epoch, position);
+  const box = randomResizedCropBox(image.height, image.width, augment, stream);
+  augmentDeepForTraining({ image, box }, imageSize, augment, stream, out);
 }
 
 /**
@@ -68,22 +137,14 @@ export async function renderItem(
   settings: RenderSettings,
   epoch: number,
   item: Item,
-  batch: Uint8Array,
+  batch: PixelValues,
 ): Promise<ItemFailure | undefined> {
-  const { imageSize, channels, augment, seed } = settings;
+  const { imageSize, channels } = settings;
   const length = imageSize[0] * imageSize[1] * channels;
-  const out = batch.subarray(item.slot * length, (item.slot + 1) * length);
+  const from = item.slot * length, to = from + length;
   try {
-    if ("cropShare" in augment) {
-      transformForEvaluation(await readImage(item.location, settings), imageSize, augment.cropShare, out);
-      return;
-    }
-    const stream = augmentationStream(seed, epoch, item.position);
-    // The crop is drawn before there are pixels, so that none need to be made outside of it.
-    const choose = (height: number, width: number) => randomResizedCropBox(height, width, augment, stream);
-    const window = await decodeBox(readSampleSync(item.location), settings, choose);
-    if ("randAugment" in augment) augmentForFinetuning(window, imageSize, augment, stream, out);
-    else augmentForTraining(window, imageSize, augment, stream, out);
+    if (batch instanceof Float32Array) await renderFloats(settings, epoch, item, batch.subarray(from, to));
+    else await renderBytes(settings, epoch, item, batch.subarray(from, to));
   } catch (error) {
     if (error instanceof BrokenImageError) return { slot: item.slot, reason: error.message };
     throw error;

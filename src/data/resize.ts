@@ -2,13 +2,13 @@
  * Bicubic resizing, bit-exact with Pillow's `Image.crop(box).resize(size, BICUBIC)` for 8-bit channels: weights in 22-bit
  * fixed point (`resize_weights.ts`), a horizontal pass rounded to 8 bits and then a vertical one.
  */
-import type { Size } from "../config/types.ts";
+import type { PixelValues, Size } from "../config/types.ts";
 import type { Box, Image } from "./image.ts";
 import { resizeByDefinition } from "./resize_definition.ts";
 import { resizeBySimd } from "./resize_simd.ts";
 
 /** Mirrors pixels [height, width, channels] left to right, in place. */
-export function flipHorizontally(pixels: Uint8Array, [height, width]: Size, channels: number): void {
+export function flipHorizontally(pixels: PixelValues, [height, width]: Size, channels: number): void {
   const rowLength = width * channels;
   for (let y = 0; y < height; y++) {
     for (let left = 0, right = width - 1; left < right; left++, right--) {

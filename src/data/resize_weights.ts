@@ -34,30 +34,42 @@ function reach(i: number, from: number, scale: number, support: number): { low: 
   return { low, count: Math.min(from, Math.trunc(center + support + 0.5)) - low };
 }
 
-/** Fixed-point weights that map a line of `from` pixels to `to`. */
-export function makeWeights(from: number, to: number): Weights {
+/** Which input pixels make an output pixel, and how much each counts, before rounding. */
+export interface ExactWeights extends Omit<Weights, "values"> {
+  /** `taps` weights for each output pixel. */
+  readonly values: Float64Array;
+}
+
+/** Weights that map a line of `from` pixels to `to`. */
+export function makeExactWeights(from: number, to: number): ExactWeights {
   const scale = from / to;
   const stretch = Math.max(1, scale);
   const support = KERNEL_RADIUS * stretch;
   let taps = 0;
   for (let i = 0; i < to; i++) taps = Math.max(taps, reach(i, from, scale, support).count);
   const first = new Int32Array(to);
-  const values = new Int32Array(to * taps);
-  const line = new Float64Array(taps);
+  const values = new Float64Array(to * taps);
   for (let i = 0; i < to; i++) {
     const { low, count } = reach(i, from, scale, support);
-    let sum = 0;
-    for (let k = 0; k < count; k++) {
-      line[k] = cubic((k + low - (i + 0.5) * scale + 0.5) * (1 / stretch));
-      sum += line[k];
-    }
     // A line of fewer pixels is filled up with zero weights, in front where needed to stay inside the image.
     first[i] = Math.min(low, from - taps);
     const at = i * taps + low - first[i];
+    let sum = 0;
     for (let k = 0; k < count; k++) {
-      const weight = line[k] / sum;
-      values[at + k] = Math.trunc(weight * (1 << FRACTION_BITS) + (weight < 0 ? -0.5 : 0.5));
+      values[at + k] = cubic((k + low - (i + 0.5) * scale + 0.5) * (1 / stretch));
+      sum += values[at + k];
     }
+    for (let k = 0; k < count; k++) values[at + k] /= sum;
   }
   return { taps, first, values };
+}
+
+/** Fixed-point weights that map a line of `from` pixels to `to`. */
+export function makeWeights(from: number, to: number): Weights {
+  const { taps, first, values } = makeExactWeights(from, to);
+  const fixed = new Int32Array(values.length);
+  for (let i = 0; i < fixed.length; i++) {
+    fixed[i] = Math.trunc(values[i] * (1 << FRACTION_BITS) + (values[i] < 0 ? -0.5 : 0.5));
+  }
+  return { taps, first, values: fixed };
 }

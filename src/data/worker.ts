@@ -3,7 +3,7 @@
 /** A data worker: takes items of tasks, renders them into shared memory. Loads no tfjs and opens no device. */
 import { messageOf } from "../util/errors.ts";
 import type { CrashReport, Setup, Task, TaskReport } from "./protocol.ts";
-import { type ItemFailure, renderItem, type RenderSettings } from "./render.ts";
+import { type ItemFailure, pixelsIn, renderItem, type RenderSettings } from "./render.ts";
 
 let settings: RenderSettings | undefined;
 let worker = 0;
@@ -11,7 +11,7 @@ let queue: Promise<void> = Promise.resolve();
 
 async function work(task: Task): Promise<void> {
   if (settings === undefined) throw new Error("A task came before the settings");
-  const pixels = new Uint8Array(task.pixels);
+  const pixels = pixelsIn(task.pixels, settings);
   const takers = new Int32Array(task.takers);
   const failures: ItemFailure[] = [];
   let count = 0;

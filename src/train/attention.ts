@@ -1,5 +1,5 @@
 /** Attention maps and statistics of an encoder, as figures and JSON in a folder. */
-import type { Size } from "../config/types.ts";
+import type { PixelValues, Size } from "../config/types.ts";
 import { loadEvalImages, spread } from "../data/eval_images.ts";
 import type { BrokenFile } from "../data/loader.ts";
 import type { ImageSource } from "../data/source.ts";
@@ -16,7 +16,7 @@ import type { FrozenEvent } from "./events.ts";
 import type { FeatureEncoder } from "./feature_encoder.ts";
 import { FrozenEncoder, type FrozenOptions, type WhichEncoder } from "./frozen.ts";
 import { chartsOf, type LayerStatistics, meanStatistics } from "./layer_statistics.ts";
-import { toRgb } from "./reconstruct.ts";
+import { shownBytes, toRgb } from "./reconstruct.ts";
 
 /** What to look at, and where to write it. */
 export interface AttentionOptions extends
@@ -158,7 +158,7 @@ function checkAmount({ classifier: { imageSize, config } }: FeatureEncoder, rows
 
 async function lookAt(
   { classifier, images }: FeatureEncoder,
-  pixels: Uint8Array,
+  pixels: PixelValues,
   paths: readonly string[],
   onEvent: (event: FrozenEvent) => void,
 ): Promise<SeenImage[]> {
@@ -170,7 +170,7 @@ async function lookAt(
     const shape: [number, number, number, number] = [1, imageSize[0], imageSize[1], channels];
     const patches = patchifyPixels(own, shape, patchSize, images.mean, images.std);
     const layers = await inspectEncoder(classifier, patches).finally(() => patches.dispose());
-    seen.push({ path, picture: toRgb(own, imageSize, channels), layers });
+    seen.push({ path, picture: toRgb(shownBytes(own, images), imageSize, channels), layers });
     onEvent({ kind: "progress", what: "attention", share: (i + 1) / paths.length });
   }
   return seen;

@@ -1,9 +1,10 @@
 /** What a checkpoint of a classifier says about its images and classes, under `classifier` in `state.json`. */
-import type { Size } from "../config/types.ts";
+import { savedReading } from "./saved_reading.ts";
+import type { ReadingOptions, Size } from "../config/types.ts";
 import type { Pooling } from "../ops/pool_tokens.ts";
 
 /** Everything that it takes to name the class of an image with no further settings. */
-export interface ClassifierInfo {
+export interface ClassifierInfo extends ReadingOptions {
   /** Names of the classes, in the order of the head's rows. */
   readonly classes: readonly string[];
   /** Size of the images in pixels. */
@@ -16,8 +17,6 @@ export interface ClassifierInfo {
   readonly std: readonly number[];
   /** Share of the resized image's sides that the evaluation's centre crop keeps, in (0, 1]. */
   readonly cropShare: number;
-  /** Whether the orientation stored in a photograph is applied. */
-  readonly exif: "apply" | "ignore";
   /** What the head reads. */
   readonly pooling: Pooling;
 }
@@ -33,7 +32,10 @@ export function classifierInfoOf(value: unknown): ClassifierInfo | null {
     isNumber(cropShare) && cropShare > 0 && cropShare <= 1 && (exif === "apply" || exif === "ignore") &&
     (pooling === "average" || pooling === "class_token");
   return sound
-    ? { classes, imageSize, channels, mean, std, cropShare, exif, pooling } as ClassifierInfo
+    ? {
+      ...{ classes, imageSize, channels, mean, std, cropShare, exif, pooling } as ClassifierInfo,
+      ...savedReading(info),
+    }
     : null;
 }
 

@@ -53,7 +53,8 @@ export async function readEncoderSource(
     EncoderSourceOptions = {},
 ): Promise<EncoderSource> {
   using source = await openModelSource(path, { heads, partial });
-  const { architecture: { patchSize, channels }, facts: { imageSize, mean, std, normEpsilon } } = source;
+  const { architecture: { patchSize, channels }, facts: { imageSize, mean, std, reading, normEpsilon } } =
+    source;
   const encoder: EncoderOfCheckpoint = {
     encoder: encoderOf(source, headsFlag),
     patchSize,
@@ -62,6 +63,7 @@ export async function readEncoderSource(
     normEpsilon,
     ...(mean && { mean }),
     ...(std && { std }),
+    ...(reading && { reading }),
   };
   const classifier = classifierOf(source);
   return {

@@ -1,7 +1,8 @@
 /** How well a classifier does on labelled images. */
 import { tf } from "../deps/tfjs.ts";
-import type { Size } from "../config/types.ts";
-import { evaluationBatches } from "../data/eval_loader.ts";
+import { readingOf } from "../config/common_sections.ts";
+import type { PixelValues, ReadingOptions } from "../config/types.ts";
+import { evaluationBatches, filledUp } from "../data/eval_loader.ts";
 import type { LabelledSource } from "../data/labelled.ts";
 import type { BrokenFile } from "../data/loader.ts";
 import type { ImageSource } from "../data/source.ts";
@@ -12,10 +13,9 @@ import { RunError } from "../util/errors.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
 
 /** How images become what the classifier sees. */
-export type ImagePreparation = Pick<
-  ClassifierInfo,
-  "imageSize" | "channels" | "mean" | "std" | "cropShare" | "exif"
->;
+export type ImagePreparation =
+  & Pick<ClassifierInfo, "imageSize" | "channels" | "mean" | "std" | "cropShare">
+  & ReadingOptions;
 
 /** How images are shown to a classifier. */
 export interface ClassifyOptions {
@@ -47,12 +47,12 @@ export async function* classifyImages(
   preparation: ImagePreparation,
   { batchSize, workers, workerUrl, onBroken }: ClassifyOptions,
 ): AsyncGenerator<LogitsBatch, void, void> {
-  const { imageSize, channels, exif, cropShare } = preparation;
+  const { imageSize, channels, cropShare } = preparation;
   const batches = evaluationBatches({
     source,
     imageSize,
     channels,
-    exif,
+    ...readingOf(preparation),
     cropShare,
     batchSize,
     workers,
@@ -74,18 +74,13 @@ export async function* classifyImages(
 /** [batchSize, classes]; a batch with fewer images is filled up, so that the same kernels run. */
 async function computeLogits(
   model: Classifier,
-  pixels: Uint8Array,
+  pixels: PixelValues,
   { imageSize, channels, mean, std }: ImagePreparation,
   batchSize: number,
 ): Promise<Float32Array> {
   const shape: ImageShape = [batchSize, ...imageSize as [number, number], channels];
-  const patches = patchifyPixels(
-    filledUp(pixels, batchSize, imageSize, channels),
-    shape,
-    model.patchSize,
-    mean,
-    std,
-  );
+  const whole = filledUp(pixels, shape.reduce((product, side) => product * side));
+  const patches = patchifyPixels(whole, shape, model.patchSize, mean, std);
   const logits = tf.tidy(() => model.logits(patches));
   patches.dispose();
   try {
@@ -93,14 +88,6 @@ async function computeLogits(
   } finally {
     logits.dispose();
   }
-}
-
-function filledUp(pixels: Uint8Array, images: number, [height, width]: Size, channels: number): Uint8Array {
-  const length = images * height * width * channels;
-  if (pixels.length === length) return pixels;
-  const filled = new Uint8Array(length);
-  filled.set(pixels);
-  return filled;
 }
 
 /** How a classifier did. */

@@ -77,7 +77,8 @@ export function openFeatureEncoder(
     ];
     const statistics = { ...defaultStatistics(encoder.channels), ...stated(encoder) };
     const cropShare = options.cropShare ?? info?.cropShare ?? officialCropShare(imageSize);
-    const images = { imageSize, channels: encoder.channels, exif, cropShare, ...statistics };
+    const reading = { exif, ...encoder.reading };
+    const images = { imageSize, channels: encoder.channels, ...reading, cropShare, ...statistics };
     return { classifier, images, notices, dispose: () => classifier.dispose() };
   } catch (error) {
     classifier.dispose();

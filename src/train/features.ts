@@ -1,5 +1,5 @@
 /** Features: one vector for each image of a data set, whole, by the evaluation transform, always alike. */
-import { evaluationBatches } from "../data/eval_loader.ts";
+import { evaluationBatches, filledUp } from "../data/eval_loader.ts";
 import type { BrokenFile } from "../data/loader.ts";
 import type { ImageSource } from "../data/source.ts";
 import { readTensor } from "../gpu/tensors.ts";
@@ -77,7 +77,8 @@ export async function computeFeatures(
     ) {
       if (signal?.aborted) break;
       const shape: ImageShape = [options.batchSize, ...images.imageSize as [number, number], images.channels];
-      const patches = patchifyPixels(filledUp(pixels, shape), shape, encoder.patchSize, mean, std);
+      const whole = filledUp(pixels, shape.reduce((product, side) => product * side));
+      const patches = patchifyPixels(whole, shape, encoder.patchSize, mean, std);
       const features = encoder.features(patches);
       patches.dispose();
       const first = count;
@@ -97,15 +98,6 @@ export async function computeFeatures(
   }
   if (count === 0 && !signal?.aborted) throw nothingReadable(source, broken);
   return { values: values.subarray(0, count * width), width, samples: samples.subarray(0, count), broken };
-}
-
-/** Pixels of a whole batch: the last one is filled up, so that the same kernels run. */
-function filledUp(pixels: Uint8Array, shape: ImageShape): Uint8Array {
-  const length = shape.reduce((product, side) => product * side);
-  if (pixels.length === length) return pixels;
-  const filled = new Uint8Array(length);
-  filled.set(pixels);
-  return filled;
 }
 
 function allocate(images: number, width: number): Float32Array {

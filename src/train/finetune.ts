@@ -1,4 +1,5 @@
 /** The fine-tuning job: labelled images and an encoder in, a classifier out. */
+import { readingOf } from "../config/common_sections.ts";
 import { headsIn } from "../config/checkpoint_encoder.ts";
 import { finetuneCheckpoint, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
@@ -70,7 +71,7 @@ export async function finetune(
       config,
       yaml: finetuneYaml(config),
       source: () => Promise.resolve(images.train),
-      images: { imageSize, channels, augment: { ...data.augment, mean: data.mean }, exif: data.exif },
+      images: { imageSize, channels, augment: { ...data.augment, mean: data.mean }, ...readingOf(data) },
       create: (resumed, cleanup) => createModel(config, images, resumed, options, cleanup),
       keepsBest: true,
     },

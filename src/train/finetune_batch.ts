@@ -1,6 +1,7 @@
-/** What fine-tuning makes of a batch of bytes: erased and mixed patches, and the labels that come of it. */
+/** What fine-tuning makes of a batch of pixels: erased and mixed patches, and the labels that come of it. */
 import { tf } from "../deps/tfjs.ts";
 import type { ErasingConfig, MixConfig, Size } from "../config/finetune_types.ts";
+import type { PixelValues } from "../config/types.ts";
 import { drawErasures } from "../data/erasing.ts";
 import { drawMix, mixStream, softLabels } from "../data/mixing.ts";
 import { mixedPatches } from "../ops/mixed_patches.ts";
@@ -20,10 +21,10 @@ export interface BatchRecipe {
   readonly seed: number;
 }
 
-/** Bytes and labels. */
+/** Pixels and labels. */
 export interface LabelledBytes {
-  /** N·H·W·C bytes, channel fastest. */
-  readonly pixels: Uint8Array;
+  /** N·H·W·C bytes or floats, channel fastest. */
+  readonly pixels: PixelValues;
   /** N class numbers. */
   readonly labels: ArrayLike<number>;
   /** How many classes there are. */

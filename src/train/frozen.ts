@@ -1,4 +1,5 @@
 /** What work with a frozen encoder has in common: opening it, and the features of data sets. */
+import { unusualReading } from "../config/common_sections.ts";
 import type { PretrainConfig } from "../config/types.ts";
 import type { ImageSource } from "../data/source.ts";
 import { openRuntime, type RuntimeOptions } from "../gpu/runtime.ts";
@@ -134,7 +135,15 @@ export async function randomSource({ model, target, data, run }: PretrainConfig)
     path: "random weights",
     description: `Encoder with the random weights of seed ${run.seed}: ${encoderWords(encoderName, encoder)}`,
     state,
-    encoder: { encoder, patchSize, channels, imageSize, mean: data.mean, std: data.std },
+    encoder: {
+      encoder,
+      patchSize,
+      channels,
+      imageSize,
+      mean: data.mean,
+      std: data.std,
+      reading: unusualReading(data),
+    },
     classifier: null,
   };
 }

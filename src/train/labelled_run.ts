@@ -1,4 +1,5 @@
 /** What runs on labelled images have in common: their images, what they say of their classes, and their evaluations. */
+import { unusualReading } from "../config/common_sections.ts";
 import type {
   ClassifierModelConfig,
   EvaluatedRunConfig,
@@ -66,8 +67,8 @@ export function classifierInfo(
   classes: readonly string[],
 ): ClassifierInfo {
   const { imageSize, channels, pooling } = model;
-  const { mean, std, cropShare, exif } = data;
-  return { classes, imageSize, channels, mean, std, cropShare, exif, pooling };
+  const { mean, std, cropShare, exif } = data, reading = unusualReading(data);
+  return { classes, imageSize, channels, mean, std, cropShare, exif, pooling, ...reading };
 }
 
 /** The evaluations of a run: the newest, and the best so far. */

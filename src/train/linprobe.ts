@@ -1,4 +1,5 @@
 /** The linear probe: labelled images and a frozen encoder in, one linear layer out. */
+import { readingOf } from "../config/common_sections.ts";
 import { headsIn } from "../config/checkpoint_encoder.ts";
 import type { LinprobeConfig } from "../config/finetune_types.ts";
 import type { ConfigLayer } from "../config/layers.ts";
@@ -74,14 +75,14 @@ export async function linprobe(
   checkBatch(config);
   const images = await listImagesOf(config, onEvent);
   const { data, model: { imageSize, channels }, optim, run } = config;
-  const { augment, exif, cropShare, repeat, shuffle } = data;
+  const { augment, cropShare, repeat, shuffle } = data;
   const parts = await openRun(
     {
       job: "linprobe",
       config: { ...config, optim: { ...optim, maxBadSteps } },
       yaml: linprobeYaml(config),
       source: () => Promise.resolve(images.train),
-      images: { imageSize, channels, augment: augment ?? { cropShare }, exif },
+      images: { imageSize, channels, augment: augment ?? { cropShare }, ...readingOf(data) },
       loader: augment === null
         ? (source, startStep) =>
           new FeatureLoader({ ...optim, source, shuffle, repeat, seed: run.seed, startStep })

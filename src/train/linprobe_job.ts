@@ -1,4 +1,5 @@
 /** What a linear probe does in a step, and how it evaluates. */
+import { readingOf } from "../config/common_sections.ts";
 import { tf } from "../deps/tfjs.ts";
 import type { LinprobeConfig } from "../config/finetune_types.ts";
 import type { LabelledImages, LabelledSource } from "../data/labelled.ts";
@@ -176,9 +177,9 @@ function featuresOf(
   what: string,
 ): Promise<Features> {
   const { imageSize, channels } = config.model;
-  const { exif, cropShare, mean, std, workers } = config.data;
+  const { cropShare, mean, std, workers } = config.data;
   return computeFeatures(model, source, {
-    images: { imageSize, channels, exif, cropShare, mean, std },
+    images: { imageSize, channels, ...readingOf(config.data), cropShare, mean, std },
     batchSize: Math.min(config.optim.batchSize, mostAtOnce, source.length),
     workers,
     workerUrl,

@@ -8,6 +8,7 @@ import type { Pooling } from "../ops/pool_tokens.ts";
 import { InputError } from "../util/errors.ts";
 import { baseName } from "../util/files.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
+import type { SavedReading } from "./saved_reading.ts";
 
 /** What one file says; absent where it says nothing. */
 export interface Said {
@@ -25,6 +26,8 @@ export interface Said {
   readonly mean?: readonly number[];
   /** Per-channel standard deviation of pixels in [0, 1]. */
   readonly std?: readonly number[];
+  /** Depth, bands and range of the images, where they are unusual. */
+  readonly reading?: SavedReading;
   /** Share of the resized image's sides that the evaluation's centre crop keeps. */
   readonly cropShare?: number;
   /** Whether the decoder predicts normalised patches. */
@@ -61,6 +64,8 @@ export interface ModelFacts {
   readonly mean?: readonly number[];
   /** Per-channel standard deviation, likewise. */
   readonly std?: readonly number[];
+  /** Depth, bands and range of the images, where something says that they are unusual. */
+  readonly reading?: SavedReading;
   /** Share of the resized image's sides that the evaluation's centre crop keeps, where something says. */
   readonly cropShare?: number;
   /** Whether the decoder predicts patches normalised by their own mean and deviation, where something says. */
@@ -128,6 +133,7 @@ export function factsOf(
     imageSizeFrom: sayer("imageSize")?.origin ?? null,
     mean: ofChannels(first("mean")),
     std: ofChannels(first("std")),
+    ...(first("reading") && { reading: first("reading") }),
     cropShare: first("cropShare"),
     normalizeTarget: first("normalizeTarget"),
     maskRatio: first("maskRatio"),

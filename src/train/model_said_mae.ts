@@ -7,6 +7,7 @@ import type { StackSizes } from "../nn/architecture.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import type { TrainState } from "./checkpoint.ts";
 import { classifierInfoOf } from "./classifier_info.ts";
+import { savedReading } from "./saved_reading.ts";
 import { type JsonFile, type ModelFacts, type Said, valueAt } from "./model_said.ts";
 
 const heads = whole(1, 65536);
@@ -40,6 +41,7 @@ export function saidByState({ config, classifier }: TrainState, sizes: StackSize
     imageSize: size(1, 16384).parse(model.image_size),
     mean: numbers({}).parse(data.mean),
     std: numbers({ above: 0 }).parse(data.std),
+    reading: savedReading(data),
     normalizeTarget: truth().parse(sectionOf(config, "target").normalize),
     maskRatio: ratio.parse(sectionOf(config, "mask").ratio),
     maskTokens: oneOf("decoder", "encoder").parse(model.mask_tokens),
@@ -84,6 +86,7 @@ export function factsMetadata(facts: ModelFacts): Record<string, string> {
     normalize_target: normalizeTarget,
     mask_ratio: facts.maskRatio,
     mask_tokens: maskTokens,
+    reading: facts.reading,
     pooling: facts.pooling,
     crop_share: facts.cropShare,
     classes: facts.classes,
@@ -116,6 +119,7 @@ export function saidByMetadata(metadata: Readonly<Record<string, string>>, path:
     imageSize: valueAt(json, "image_size", size(1, 65536)),
     mean: valueAt(json, "mean", numbers({})),
     std: valueAt(json, "std", numbers({ above: 0 })),
+    reading: savedReading(sectionOf(json.values, "reading")),
     cropShare: valueAt(json, "crop_share", number({ above: 0, to: 1 })),
     normalizeTarget: valueAt(json, "normalize_target", truth()),
     maskRatio: valueAt(json, "mask_ratio", ratio),

@@ -1,4 +1,5 @@
 /** A look at what an encoder has learned, during pre-training: nearest neighbours on labelled images. */
+import { readingOf } from "../config/common_sections.ts";
 import type { PretrainConfig, ProbeConfig } from "../config/types.ts";
 import { officialCropShare } from "../data/augment.ts";
 import type { LabelledImages, LabelledSource } from "../data/labelled.ts";
@@ -76,9 +77,9 @@ export class OnlineProbe implements Disposable {
   async #features(source: LabelledSource): Promise<LabelledFeatures> {
     const { config: { model, data }, onEvent } = this.run;
     const { imageSize, channels } = model;
-    const { exif, mean, std, workers } = data;
+    const { mean, std, workers } = data;
     const features = await computeFeatures(this.#encoder.classifier, source, {
-      images: { imageSize, channels, exif, mean, std, cropShare: officialCropShare(imageSize) },
+      images: { imageSize, channels, ...readingOf(data), mean, std, cropShare: officialCropShare(imageSize) },
       batchSize: Math.min(mostAtOnce, source.length),
       workers,
       workerUrl: this.workerUrl,

@@ -1,4 +1,5 @@
 /** The pre-training job: data in, checkpoints, metrics and a figure out. */
+import { readingOf } from "../config/common_sections.ts";
 import { toYaml } from "../config/pretrain.ts";
 import type { PretrainConfig } from "../config/types.ts";
 import { columnsOf, openSource } from "../data/open_source.ts";
@@ -46,7 +47,7 @@ export async function pretrain(
       config,
       yaml: toYaml(config),
       source: () => openSource(data.train, { columns: columnsOf(data) }),
-      images: { imageSize, channels, augment: data.augment, exif: data.exif },
+      images: { imageSize, channels, augment: data.augment, ...readingOf(data) },
       create: (_, cleanup) => createModel(config, cleanup),
     },
     options,

@@ -1,6 +1,6 @@
 /** Reconstructions of whole pictures: what figures and pages of them show. */
 import { tf } from "../deps/tfjs.ts";
-import type { MaskConfig, Size } from "../config/types.ts";
+import type { MaskConfig, PixelValues, Size } from "../config/types.ts";
 import { readTensors } from "../gpu/tensors.ts";
 import type { Mae } from "../models/mae.ts";
 import { sampleNoise } from "../models/mask_sampling.ts";
@@ -11,7 +11,7 @@ import { maskedPicture, pastePicture } from "../report/patches.ts";
 import type { ReconstructedView } from "../report/reconstructions.ts";
 import { Random, Stream } from "../util/random.ts";
 
-/** One picture through the model. Pictures are [H, W, C] bytes. */
+/** One picture through the model. Pictures are [H, W, C] bytes to look at. */
 export interface Reconstruction {
   /** The picture as it was given. */
   readonly original: Uint8Array;
@@ -43,20 +43,21 @@ export interface ReconstructOptions {
 
 /**
  * Masks pictures at random (seeded, so always alike) and lets the model fill them in.
- * @param pictures each [H, W, C] bytes of the model's image size
+ * @param pictures each [H, W, C] bytes or floats of the model's image size
  */
 export async function reconstruct(
   model: Mae,
-  pictures: readonly Uint8Array[],
+  pictures: readonly PixelValues[],
   options: ReconstructOptions,
 ): Promise<Reconstruction[]> {
   const results: Reconstruction[] = [];
-  for (const [index, original] of pictures.entries()) {
+  for (const [index, picture] of pictures.entries()) {
     const noise = sampleNoise(options.mask, model.grid, 1, new Random(options.seed, Stream.figure, index));
-    const tensors = tf.tidy(() => predictPixels(model, original, noise, options));
+    const tensors = tf.tidy(() => predictPixels(model, picture, noise, options));
     const [values, mask, [loss]] = await readTensors(tensors);
     tf.dispose(tensors);
-    const reconstruction = toBytes(values, options);
+    const original = shownBytes(picture, options);
+    const reconstruction = toBytes(values, options, picture instanceof Float32Array);
     const psnr = maskedPsnr(original, reconstruction, mask, model);
     results.push({ original, reconstruction, mask, loss, psnr });
     options.onPicture?.(index);
@@ -67,7 +68,7 @@ export async function reconstruct(
 /** One picture's prediction as a picture in the normalised scale, [1, H, W, C], its mask and its loss. */
 function predictPixels(
   model: Mae,
-  picture: Uint8Array,
+  picture: PixelValues,
   noise: Float32Array,
   options: ReconstructOptions,
 ): [pixels: tf.Tensor, mask: tf.Tensor, loss: tf.Tensor] {
@@ -119,16 +120,33 @@ export function viewOf(
   };
 }
 
-/** Undoes the normalisation of pixels. */
-function toBytes(values: Float32Array, { mean, std }: ReconstructOptions): Uint8Array {
+/** Mean and deviation of each channel. */
+export type Statistics = Pick<ReconstructOptions, "mean" | "std">;
+
+/** Undoes the normalisation of pixels; those of a deep picture are shown as {@linkcode shownBytes} does. */
+function toBytes(values: Float32Array, { mean, std }: Statistics, deep: boolean): Uint8Array {
   const channels = mean.length;
-  const bytes = new Uint8Array(values.length);
+  const bytes = new Uint8ClampedArray(values.length);
   for (let i = 0; i < values.length; i++) {
     const channel = i % channels;
-    const value = Math.round((values[i] * std[channel] + mean[channel]) * 255);
-    bytes[i] = Math.min(255, Math.max(0, value));
+    bytes[i] = Math.round((deep ? shownShare(values[i]) : values[i] * std[channel] + mean[channel]) * 255);
   }
-  return bytes;
+  return new Uint8Array(bytes.buffer);
+}
+
+/** Where a normalised value lies between black and white: three deviations below the mean and three above. */
+function shownShare(value: number): number {
+  return 0.5 + value / 6;
+}
+
+/**
+ * A picture as bytes to look at. Bytes are what they are; floats, which may lie anywhere, go from black at three deviations below
+ * their channel's mean to white at three above it.
+ */
+export function shownBytes(picture: PixelValues, { mean, std }: Statistics): Uint8Array {
+  if (picture instanceof Uint8Array) return picture;
+  const normalized = picture.map((value, i) => (value - mean[i % mean.length]) / std[i % mean.length]);
+  return toBytes(normalized, { mean, std }, true);
 }
 
 /** A picture as RGB for looking at: gray repeated, alpha and further channels left out. */

@@ -1,5 +1,5 @@
 /** Reconstructions of a user's pictures: several masks of each, side by side. */
-import type { Size } from "../config/types.ts";
+import type { PixelValues, Size } from "../config/types.ts";
 import { loadEvalImages } from "../data/eval_images.ts";
 import type { BrokenFile } from "../data/loader.ts";
 import type { ImageSource } from "../data/source.ts";
@@ -10,7 +10,7 @@ import type { FrozenEvent } from "./events.ts";
 import { openTestedRuntime } from "./frozen.ts";
 import { openModelSource } from "./model_source.ts";
 import { openMae } from "./pretrained.ts";
-import { reconstruct, toRgb, viewOf } from "./reconstruct.ts";
+import { reconstruct, shownBytes, toRgb, viewOf } from "./reconstruct.ts";
 import {
   planReconstructions,
   type ReconstructImagesOptions,
@@ -72,7 +72,7 @@ export async function reconstructImages(
     const views = await viewsOf(model, loaded.pixels, plan, onEvent);
     const { settings, imageSize, fit, target } = plan;
     const { path: checkpoint, description } = source;
-    const rows = rowsOf(loaded.paths, loaded.pixels, views, model);
+    const rows = rowsOf(loaded.paths, loaded.pixels, plan, views, model);
     const [paths, broken] = [loaded.paths, loaded.broken];
     const rest = { given: images.length, patchSize: model.patchSize, trainedGrid: plan.trainedGrid };
     return { checkpoint, description, settings, rows, paths, broken, imageSize, fit, target, ...rest };
@@ -84,7 +84,7 @@ export async function reconstructImages(
 /** One list of views per setting. */
 async function viewsOf(
   model: Mae,
-  pixels: Uint8Array,
+  pixels: PixelValues,
   { settings, mean, std, target }: ReconstructionPlan,
   onEvent: (event: FrozenEvent) => void,
 ): Promise<ReconstructedView[][]> {
@@ -110,14 +110,15 @@ async function viewsOf(
   return views;
 }
 
-function picturesOf({ imageSize, channels }: Mae, pixels: Uint8Array): Uint8Array[] {
+function picturesOf({ imageSize, channels }: Mae, pixels: PixelValues): PixelValues[] {
   const size = imageSize[0] * imageSize[1] * channels;
   return Array.from({ length: pixels.length / size }, (_, i) => pixels.subarray(i * size, (i + 1) * size));
 }
 
 function rowsOf(
   paths: readonly string[],
-  pixels: Uint8Array,
+  pixels: PixelValues,
+  statistics: Pick<ReconstructionPlan, "mean" | "std">,
   views: readonly (readonly ReconstructedView[])[],
   model: Mae,
 ): ReconstructionRow[] {
@@ -125,7 +126,7 @@ function rowsOf(
   return picturesOf(model, pixels).map((picture, i) => ({
     label: labels[i],
     size: model.imageSize,
-    original: toRgb(picture, model.imageSize, model.channels),
+    original: toRgb(shownBytes(picture, statistics), model.imageSize, model.channels),
     views: views.map((ofSetting) => ofSetting[i]),
   }));
 }

@@ -96,7 +96,7 @@ export function planReconstructions(
   return {
     settings,
     samples,
-    images: { imageSize, channels, exif: options.exif ?? "apply" },
+    images: { imageSize, channels, exif: options.exif ?? "apply", ...facts.reading },
     imageSize,
     fit: options.fit ?? "crop",
     trainedGrid: gridOf(config, trained),

@@ -1,4 +1,5 @@
 /** The figure at the end of a run: pictures of the data set, masked, and what the model makes of them. */
+import { readingOf } from "../config/common_sections.ts";
 import type { PretrainConfig } from "../config/types.ts";
 import { type EvalImages, loadEvalImages, spread } from "../data/eval_images.ts";
 import type { Loader } from "../data/loader.ts";
@@ -79,7 +80,7 @@ async function loadFigureImages(
       samples,
       imageSize: model.imageSize,
       channels: model.channels,
-      exif: data.exif,
+      ...readingOf(data),
       count: run.figureImages,
     });
   } catch (error) {

@@ -68,6 +68,9 @@ Deno.test("resolveFinetuneConfig() has the paper's recipe for ViT-B", () => {
       val: null,
       shuffle: { buffer: 10_000, shards: 16 },
       exif: "apply",
+      values: "auto",
+      bands: null,
+      range: null,
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],
     },
@@ -328,4 +331,27 @@ Deno.test("finetuneYaml() writes every key that there is", () => {
 
 Deno.test("finetuneKeys() describes every key, with the words that it takes", () => {
   assertEquals(wordsOfDescribed(finetuneKeys(), "model.pooling"), ["average", "class_token"]);
+});
+
+Deno.test("resolveFinetuneConfig() keeps what changes bytes of colour away from floats and bands", () => {
+  const set = (...sets: string[]) => () =>
+    resolveFinetuneConfig([photos, parseSet(from), ...sets.map(parseSet)]);
+  assertStringIncludes(
+    assertThrows(set("data.values=float32"), InputError).message,
+    "changes 8-bit gray or RGB images, and data.values is float32; set data.augment.rand_augment to none",
+  );
+  const bands = ["model.channels=2", "data.mean=[0, 0]", "data.std=[1, 1]", "data.augment.rand_augment=none"];
+  assertStringIncludes(
+    assertThrows(set(...bands, "data.augment.color_jitter=default"), InputError).message,
+    "changes 8-bit gray or RGB images, and model.channels is 2; set data.augment.color_jitter to none",
+  );
+  assertEquals(set(...bands)().model.channels, 2);
+});
+
+Deno.test("resolveFinetuneConfig() takes depth, bands and range from the checkpoint", () => {
+  const reading = { values: "float32", bands: [3, 1, 2], range: [0, 4095] } as const;
+  const encoder = { ...tiny, mean: [0, 0, 0], std: [1, 1, 1], reading };
+  const sets = [from, "data.augment.rand_augment=none"].map(parseSet);
+  const { values, bands, range } = resolveFinetuneConfig([photos, ...sets], { encoder }).data;
+  assertEquals({ values, bands, range }, reading);
 });

@@ -29,6 +29,9 @@ Deno.test("resolvePretrainConfig() has the defaults of the contract", () => {
       labelColumn: null,
       shuffle: { buffer: 10_000, shards: 16 },
       exif: "apply",
+      values: "auto",
+      bands: null,
+      range: null,
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],
     },
@@ -200,6 +203,14 @@ Deno.test("toYaml() gives back the same configuration", () => {
       "data.exif=ignore",
     ],
     [
+      "model.channels=2",
+      "data.bands=[7, 2]",
+      "data.range=[-1, 10000]",
+      "data.values=float32",
+      "data.mean=[0.1, 0.2]",
+      "data.std=[1, 2]",
+    ],
+    [
       "optim.lr=1e-300",
       "optim.min_lr=0",
       "optim.clip_norm=1",
@@ -237,4 +248,26 @@ Deno.test("toYaml() writes a preset by its name", () => {
 
 Deno.test("configKeys() describes every key, with the words that it takes", () => {
   assertEquals(wordsOfDescribed(configKeys(), "mask.sampling"), ["random", "block", "grid"]);
+});
+
+Deno.test("resolvePretrainConfig() refuses bands and ranges that cannot be, and guesses no statistics for them", () => {
+  const cases: [sets: string[], words: string][] = [
+    [
+      ["data.bands=[1, 2]"],
+      "data.bands [1,2] (from --set) must name as many bands as there are channels (model.channels 3), not 2",
+    ],
+    [
+      ["data.bands=[0, 1, 2]"],
+      "data.bands must be a list of whole numbers from 1 to 65535 or null, not [0,1,2]",
+    ],
+    [["data.range=[1, 1]"], "data.range [1,1] (from --set) must be two numbers that differ"],
+    [["data.bands=[3, 2, 1]"], "data.mean must be given where data.bands chooses bands"],
+    [["data.range=[0, 4095]", "data.mean=[0, 0, 0]"], "data.std must be given where data.range is given"],
+    [["model.channels=5"], "data.mean must be given where model.channels is 5"],
+    [["data.values=float16"], 'data.values must be "auto", "uint8" or "float32", not "float16"'],
+  ];
+  for (const [sets, words] of cases) {
+    assertStringIncludes(assertThrows(() => resolve(...sets), InputError).message, words);
+  }
+  assertEquals(resolve("model.channels=1", "data.values=float32").data.mean, [0.5]);
 });

@@ -17,7 +17,7 @@ Deno.test("loadEvalImages() takes the first readable images in their order", asy
     assertEquals(images.paths, [paths[0], paths[2], paths[3]]);
     assertEquals(images.broken.map(({ path }) => path), [paths[1]]);
     const third = transformForEvaluation(await readImage(paths[3], settings), [10, 14]);
-    assertEquals(images.pixels.slice(2 * 420), third);
+    assertEquals(Uint8Array.from(images.pixels.slice(2 * 420)), third);
     assertEquals((await loadEvalImages(paths, settings)).paths.length, 4);
     assertEquals((await loadEvalImages(paths, { ...settings, count: 0 })).pixels.length, 0);
   });

@@ -1,3 +1,4 @@
+import type { PixelValues } from "../../src/config/types.ts";
 import { officialCropShare, transformForEvaluation } from "../../src/data/augment.ts";
 import { type EvalLoaderOptions, evaluationBatches } from "../../src/data/eval_loader.ts";
 import type { BrokenFile } from "../../src/data/loader.ts";
@@ -24,7 +25,7 @@ async function optionsFor(
 }
 
 /** All batches, copied out of their memory. */
-async function all(options: EvalLoaderOptions): Promise<{ pixels: Uint8Array; indices: number[] }[]> {
+async function all(options: EvalLoaderOptions): Promise<{ pixels: PixelValues; indices: number[] }[]> {
   const batches = [];
   for await (const { pixels, indices } of evaluationBatches(options)) {
     batches.push({ pixels: pixels.slice(), indices: [...indices] });

@@ -1,3 +1,4 @@
+import type { PixelValues } from "../../src/config/types.ts";
 import { type ImageBatch, type Loader, type LoaderOptions, openLoader } from "../../src/data/loader.ts";
 import { listImages } from "../../src/data/image_folder.ts";
 import { InputError, RunError } from "../../src/util/errors.ts";
@@ -22,7 +23,7 @@ async function optionsFor(folder: string, changes: Partial<LoaderOptions> = {}):
 
 /** A batch whose pixels are copied out of the ring. */
 interface KeptBatch {
-  readonly pixels: Uint8Array;
+  readonly pixels: PixelValues;
   readonly indices: number[];
   readonly epoch: number;
   readonly step: number;
