@@ -183,7 +183,7 @@ function withRatio(report: PeerReport, ours: number): PeerReport {
 }
 
 /** The file of a rival on the disk, or null in a bundle or executable. */
-async function peerFile(name: string): Promise<string | null> {
+export async function peerFile(name: string): Promise<string | null> {
   const url = new URL(`../../benches/peers/${name}`, import.meta.url);
   if (url.protocol !== "file:") return null;
   const path = decodeURIComponent(url.pathname).replace(/^\/(?=[A-Za-z]:)/, "");
