@@ -2,8 +2,8 @@
 import { BrokenImageError } from "./image.ts";
 import type { SampleLocation } from "./source.ts";
 
-/** Larger files are refused unread. */
-const MAX_FILE_BYTES = 2 ** 30;
+/** Larger samples are refused unread, in bytes. */
+export const MAX_FILE_BYTES = 2 ** 30;
 
 /** The bytes of a sample. Throws {@linkcode BrokenImageError} when they are gone, cut short or unreadable. */
 export async function readSample(location: SampleLocation): Promise<Uint8Array> {

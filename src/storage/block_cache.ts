@@ -14,16 +14,30 @@ export interface BlockCacheOptions {
 interface Block {
   readonly bytes: Promise<Uint8Array>;
   readonly size: number;
+  /** Whether it has arrived. */
   isHere: boolean;
+  /** Bytes that were read from it. */
+  served: number;
 }
 
-/** Blocks of any number of sources within one bound, the least recently used ones dropped first. */
+/** Bytes that may be passed over by who reads in order: headers, labels and padding between samples. */
+const GAP = 65_536;
+/** Share of a block that may be left without counting: what lies between samples is never asked for. */
+const LITTLE = 0.1;
+
+/**
+ * Blocks of any number of sources within one bound, the least recently used ones dropped first. What is asked for of a block
+ * that was dropped before most of it was read is read by itself: where reads are so far from any order that blocks do not
+ * stay long enough, no byte is fetched more than about twice.
+ */
 export class BlockCache {
   readonly #blockBytes: number;
   readonly #maxBytes: number;
   readonly #ahead: number;
   /** In the order of use, by number of the source and of the block. */
   readonly #blocks = new Map<string, Block>();
+  /** Bytes not read yet of blocks that were dropped. */
+  readonly #remains = new Map<string, number>();
   #bytes = 0;
   #sources = 0;
 
@@ -42,19 +56,19 @@ export class BlockCache {
   /** The same bytes through the cache. Disposing of it disposes of the source. */
   open(source: ByteSource): ByteSource {
     const prefix = `${this.#sources++}:`;
-    let latest = -1; // so that a beginning at byte 0 counts as reading in order
+    let expected = 0; // a beginning at byte 0 counts as reading in order
     return {
       size: source.size,
       read: async (offset, length) => {
         const end = Math.min(source.size, offset + length);
         const result = new Uint8Array(Math.max(0, end - offset));
+        const inOrder = offset >= expected && offset <= expected + Math.min(GAP, this.#blockBytes / 4);
+        expected = end;
         for (let at = offset; at < end;) {
           const block = Math.floor(at / this.#blockBytes);
-          const bytes = this.#demand(source, prefix, block);
-          const inOrder = block === latest || block === latest + 1;
-          latest = block;
+          const bytes = this.#piece(source, prefix, block, at, Math.min(end, (block + 1) * this.#blockBytes));
           this.#readAhead(source, prefix, block, inOrder ? source.size : end);
-          const piece = (await bytes).subarray(at - block * this.#blockBytes, end - block * this.#blockBytes);
+          const piece = await bytes;
           if (piece.length === 0) return result.slice(0, at - offset); // the source has become shorter
           result.set(piece, at - offset);
           at += piece.length;
@@ -63,6 +77,7 @@ export class BlockCache {
       },
       [Symbol.dispose]: () => {
         for (const [key, block] of this.#blocks) if (key.startsWith(prefix)) this.#drop(key, block);
+        for (const key of this.#remains.keys()) if (key.startsWith(prefix)) this.#remains.delete(key);
         source[Symbol.dispose]();
       },
     };
@@ -70,9 +85,9 @@ export class BlockCache {
 
   #readAhead(source: ByteSource, prefix: string, block: number, end: number): void {
     for (let next = block + 1; next <= block + this.#ahead && next * this.#blockBytes < end; next++) {
-      if (this.#blocks.has(prefix + next)) continue;
+      if (this.#blocks.has(prefix + next) || this.#remains.has(prefix + next)) continue;
       if (!this.#makeRoom(this.#sizeOf(source, next))) return;
-      this.#fetch(source, prefix, next).catch(() => {}); // who reads it asks again, and hears of it
+      this.#fetch(source, prefix, next);
     }
   }
 
@@ -80,16 +95,37 @@ export class BlockCache {
     return Math.min(this.#blockBytes, source.size - block * this.#blockBytes);
   }
 
-  async #demand(source: ByteSource, prefix: string, index: number): Promise<Uint8Array> {
+  /** The bytes from `at` to `to`, all in one block. */
+  async #piece(
+    source: ByteSource,
+    prefix: string,
+    index: number,
+    at: number,
+    to: number,
+  ): Promise<Uint8Array> {
+    const key = prefix + index;
+    const remains = this.#remains.get(key);
+    if (remains !== undefined && !this.#blocks.has(key)) {
+      const left = remains - (to - at);
+      if (left > LITTLE * this.#sizeOf(source, index)) this.#remains.set(key, left);
+      else this.#remains.delete(key);
+      return await source.read(at, to - at);
+    }
+    const block = await this.#demand(source, prefix, index);
+    block.served += to - at;
+    return (await block.bytes).subarray(at - index * this.#blockBytes, to - index * this.#blockBytes);
+  }
+
+  async #demand(source: ByteSource, prefix: string, index: number): Promise<Block> {
     const key = prefix + index;
     for (;;) {
       const block = this.#blocks.get(key);
       if (block) {
         this.#blocks.delete(key);
         this.#blocks.set(key, block);
-        return await block.bytes;
+        return block;
       }
-      if (this.#makeRoom(this.#sizeOf(source, index))) return await this.#fetch(source, prefix, index);
+      if (this.#makeRoom(this.#sizeOf(source, index))) return this.#fetch(source, prefix, index);
       const onTheirWay = [...this.#blocks.values()].filter(({ isHere }) => !isHere).map(({ bytes }) => bytes);
       await Promise.race(onTheirWay).catch(() => {});
     }
@@ -99,7 +135,10 @@ export class BlockCache {
   #makeRoom(size: number): boolean {
     for (const [key, block] of this.#blocks) {
       if (this.#bytes + size <= this.#maxBytes) break;
-      if (block.isHere) this.#drop(key, block);
+      if (!block.isHere) continue;
+      this.#drop(key, block);
+      const unread = block.size - block.served;
+      if (block.served > 0 && unread > LITTLE * block.size) this.#remains.set(key, unread);
     }
     return this.#bytes + size <= this.#maxBytes;
   }
@@ -110,14 +149,14 @@ export class BlockCache {
     this.#bytes -= block.size;
   }
 
-  #fetch(source: ByteSource, prefix: string, index: number): Promise<Uint8Array> {
+  #fetch(source: ByteSource, prefix: string, index: number): Block {
     const key = prefix + index;
     const size = this.#sizeOf(source, index);
     const bytes = source.read(index * this.#blockBytes, size);
-    const block: Block = { bytes, size, isHere: false };
+    const block: Block = { bytes, size, isHere: false, served: 0 };
     this.#blocks.set(key, block);
     this.#bytes += size;
-    bytes.then(() => block.isHere = true, () => this.#drop(key, block));
-    return bytes;
+    bytes.then(() => block.isHere = true, () => this.#drop(key, block)); // who reads it hears of a failure
+    return block;
   }
 }

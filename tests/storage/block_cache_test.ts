@@ -79,6 +79,18 @@ Deno.test("requests for one block are shared, and the least recently used one is
   assertEquals(source.reads.length, 4);
 });
 
+Deno.test("what is left of a block that was dropped half read is read by itself, once; then blocks count again", async () => {
+  const source = new Counted(bytes);
+  const cached = new BlockCache({ blockBytes: 100, maxBytes: 100, ahead: 0 }).open(source);
+  const read = async (at: number) => assertEquals(await cached.read(at, 10), bytes.slice(at, at + 10));
+  for (const at of [0, 10, 20, 500]) await read(at); // drops the first block with 70 bytes unread
+  for (const at of [30, 40, 50, 60, 70]) await read(at);
+  assertEquals(source.reads, ["0+100", "500+100", "30+10", "40+10", "50+10", "60+10", "70+10"]);
+  await read(80); // leaves less than a tenth
+  await read(0);
+  assertEquals(source.reads.slice(7), ["80+10", "0+100"]);
+});
+
 Deno.test("a block that failed is asked for again", async () => {
   const source = new Counted(bytes);
   const cache = new BlockCache({ blockBytes: 100, maxBytes: 300, ahead: 2 });
