@@ -20,6 +20,14 @@ function client(): Deno.HttpClient {
   return sharedClient ??= Deno.createHttpClient({ http2: false });
 }
 
+/** Failures to connect that no patience mends, and what to do. */
+const hopeless: readonly (readonly [words: RegExp, hint: string])[] = [
+  [/certificate/i, "; DENO_CERT names a file with the certificate of an authority of your own"],
+  [/corrupt message/i, "; the server may not know https://"],
+  [/number of redirects/i, ""],
+  [/requests to port \d+ are blocked/i, ""],
+];
+
 /** Aborts one exchange: from outside, or when it stalls. */
 class Watch {
   readonly #controller = new AbortController();
@@ -113,9 +121,10 @@ export class Exchange {
       return new InputError(`"${shown}" needs the network: run Deno with --allow-net=${new URL(url).host}`);
     }
     const reason = reasonOf(error);
-    return /blocked/.test(reason)
-      ? new InputError(`cannot read "${shown}": ${reason}`)
-      : new PassingFailure(reason, false);
+    const hint = hopeless.find(([words]) => words.test(reason))?.[1];
+    return hint === undefined
+      ? new PassingFailure(reason, false)
+      : new InputError(`cannot read "${shown}": ${reason}${hint}`);
   }
 
   /** The HTTP status: 200, 206 or 416. */

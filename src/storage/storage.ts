@@ -5,7 +5,7 @@ import { InputError } from "../util/errors.ts";
 import { pathExists } from "../util/files.ts";
 import { type Address, type HttpAddress, parseAddress, type S3Address } from "./address.ts";
 import { expandLocal, matcherOf, starlessPrefix } from "./globs.ts";
-import { expandPattern } from "./pattern.ts";
+import { expandPattern, MOST_ADDRESSES } from "./pattern.ts";
 import { RefusedError } from "./refusals.ts";
 import { remoteBytes, RemoteObject, type StoredBytes } from "./remote_object.ts";
 import { defaultRetryPolicy, type RetryContext, type RetryEvent, type RetryPolicy } from "./retry.ts";
@@ -265,6 +265,11 @@ export class Storage implements Disposable {
     const found: string[] = [];
     for await (const object of this.list(start + starlessPrefix(address.key))) {
       if (matches(object.address.slice(start.length))) found.push(object.address);
+      if (found.length > MOST_ADDRESSES) {
+        throw new InputError(
+          `"${address.shown}" stands for more than ${MOST_ADDRESSES.toLocaleString("en")} objects`,
+        );
+      }
     }
     return sortByBytes(found);
   }

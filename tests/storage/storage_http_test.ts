@@ -304,3 +304,21 @@ Deno.test("an aborted signal, or disposal, ends what is under way", async (t) =>
     });
   }
 });
+
+Deno.test("what no patience mends is not tried again", async () => {
+  await using server = new TestServer(file);
+  const retried: RetryEvent[] = [];
+  using storage = new Storage({ retry: fast, onRetry: (event) => retried.push(event) });
+  server.always = { status: 302, headers: { location: `${server.url}?sig=secret` } };
+  const hopeless: [string, string][] = [
+    [server.url, "Maximum number of redirects (20) reached"],
+    [server.url.replace("http:", "https:"), "the server may not know https://"],
+    ["http://127.0.0.1:9/x", "Requests to port 9 are blocked"],
+  ];
+  for (const [address, expected] of hopeless) {
+    const { message } = await assertRejects(() => storage.open(address), InputError);
+    assertStringIncludes(message, expected);
+    assert(!message.includes("secret"), message);
+  }
+  assertEquals(retried, []);
+});
