@@ -249,13 +249,8 @@ export {
   subsetOf,
 } from "./src/data/source.ts";
 export { type EvalImages, type EvalOptions, loadEvalImages } from "./src/data/eval_images.ts";
-export {
-  type BrokenFile,
-  type ImageBatch,
-  type Loader,
-  type LoaderOptions,
-  openLoader,
-} from "./src/data/loader.ts";
+export type { BrokenFile, BrokenPolicy } from "./src/data/broken_samples.ts";
+export { type ImageBatch, type Loader, type LoaderOptions, openLoader } from "./src/data/loader.ts";
 export type { Part } from "./src/data/sampler.ts";
 export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
 export { officialCropShare } from "./src/data/augment.ts";

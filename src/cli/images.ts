@@ -1,5 +1,5 @@
 /** Images given as arguments. */
-import type { BrokenFile } from "../data/loader.ts";
+import type { BrokenFile } from "../data/broken_samples.ts";
 import type { ImageSource } from "../data/source.ts";
 import { InputError } from "../util/errors.ts";
 import { didYouMeanPath, pathExists } from "../util/files.ts";

@@ -1,6 +1,6 @@
 /** `mae predict` */
 
-import type { BrokenFile } from "../data/loader.ts";
+import type { BrokenFile } from "../data/broken_samples.ts";
 import { InputError } from "../util/errors.ts";
 import type { Prediction } from "../train/trained_classifier.ts";
 import type { Arguments, Command } from "./command.ts";

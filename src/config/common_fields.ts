@@ -116,6 +116,18 @@ export const dataFields = {
     "auto",
     "threads that read and crop images; auto is the number of cores, at most 8",
   ),
+  onError: field(
+    "data.on_error",
+    oneOf("skip", "stop"),
+    "skip",
+    "what an image that cannot be read does: another takes its place, or it ends the run",
+  ),
+  maxBadShare: field(
+    "data.max_bad_share",
+    number({ from: 0, to: 1 }),
+    0.05,
+    "share of the images looked at, and of 1,000 at least, that may be unreadable before the run ends",
+  ),
   repeat: field(
     "data.repeat",
     either(whole(1, many), oneOf("auto")),

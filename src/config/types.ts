@@ -113,6 +113,10 @@ export interface DataConfig extends ReadingConfig {
   readonly workers: number | "auto";
   /** How often each image is drawn per epoch, each time cropped anew; `auto` is the least that fills one optimizer step. */
   readonly repeat: number | "auto";
+  /** What an image that cannot be read does: another takes its place, or it ends the run. */
+  readonly onError: "skip" | "stop";
+  /** Share of the images looked at, and of 1,000 at least, that may be unreadable before the run ends. */
+  readonly maxBadShare: number;
   /** How samples of shards are mixed; single files are in random order without it. */
   readonly shuffle: ShuffleConfig;
   /** Per-channel mean of pixels in [0, 1]. */

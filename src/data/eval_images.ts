@@ -3,7 +3,7 @@ import { RunError } from "../util/errors.ts";
 import type { PixelValues } from "../config/types.ts";
 import { transformDeepForEvaluation, transformForEvaluation } from "./augment.ts";
 import { BrokenImageError, type Image } from "./image.ts";
-import type { BrokenFile } from "./loader.ts";
+import type { BrokenFile } from "./broken_samples.ts";
 import { type ImageSettings, readDeepImage, readImage } from "./render.ts";
 import { resizeBicubic } from "./resize.ts";
 import { resizeDeep } from "./resize_float.ts";

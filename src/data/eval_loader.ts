@@ -1,6 +1,7 @@
 /** The images of a data set in their order, each once, by the evaluation transform, made ahead of time in workers. */
 import type { PixelValues } from "../config/types.ts";
-import { automaticWorkers, type BrokenFile } from "./loader.ts";
+import type { BrokenFile } from "./broken_samples.ts";
+import { automaticWorkers } from "./loader.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
 import {
   imageBytes,

@@ -4,9 +4,10 @@
  */
 import type { PixelValues, ShuffleConfig } from "../config/types.ts";
 import { RunError } from "../util/errors.ts";
+import { type BrokenFile, type BrokenPolicy, BrokenSamples } from "./broken_samples.ts";
 import { orderOf } from "./order.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
-import { imageBytes, imageSettings, type ItemFailure, pixelsIn, type RenderSettings } from "./render.ts";
+import { imageBytes, imageSettings, pixelsIn, type RenderSettings } from "./render.ts";
 import { renderSamples } from "./render_samples.ts";
 import {
   type DrawingOrder,
@@ -19,7 +20,7 @@ import {
 import type { ImageSource } from "./source.ts";
 
 /** What a loader needs to know. */
-export interface LoaderOptions extends RenderSettings {
+export interface LoaderOptions extends RenderSettings, BrokenPolicy {
   /** The images. */
   readonly source: ImageSource;
   /** Images of a micro-batch. */
@@ -45,14 +46,6 @@ export interface LoaderOptions extends RenderSettings {
   readonly onBroken?: (file: BrokenFile) => void;
   /** Called with a sentence when a data worker was lost and another one took its place. */
   readonly onRestart?: (message: string) => void;
-}
-
-/** A sample that could not be read as an image. */
-export interface BrokenFile {
-  /** The file, or what else the source calls the sample. */
-  readonly path: string;
-  /** Words that follow the path and a colon. */
-  readonly reason: string;
 }
 
 /** One micro-batch. */
@@ -82,7 +75,12 @@ export interface Loader {
   readonly broken: readonly BrokenFile[];
   /** Seconds that calls of `next` have waited, all together. */
   readonly waitSeconds: number;
-  /** The next micro-batch. Throws `RunError` when every file is broken, a worker crashed, or the loader is closed. */
+  /** Places in the batches given out so far that another sample took, as theirs was broken. */
+  readonly substituted: number;
+  /**
+   * The next micro-batch. Throws `RunError` when every file is broken or more than may be, a worker crashed, or the loader is
+   * closed.
+   */
   next(): Promise<ImageBatch>;
   /** Ends the workers. A call of `next` under way rejects. */
   close(): Promise<void>;
@@ -114,11 +112,13 @@ function renderSettings(options: LoaderOptions): RenderSettings {
 interface FilledBuffer {
   readonly batch: ImageBatch;
   readonly buffer: SharedArrayBuffer;
+  /** Places that another sample took. */
+  readonly substituted: number;
 }
 
 class ShuffledLoader implements Loader {
-  readonly broken: BrokenFile[] = [];
   waitSeconds = 0;
+  substituted = 0;
   readonly #options: LoaderOptions;
   readonly #plan: EpochPlan;
   readonly #order: DrawingOrder;
@@ -129,7 +129,7 @@ class ShuffledLoader implements Loader {
   /** Batches under way or done, oldest first. */
   readonly #queue: Promise<FilledBuffer>[] = [];
   readonly #lent: SharedArrayBuffer[] = [];
-  readonly #brokenSamples = new Set<number>();
+  readonly #broken: BrokenSamples;
   #nextMicroBatch: number;
   #failure: Error | undefined;
 
@@ -139,6 +139,7 @@ class ShuffledLoader implements Loader {
     const bytes = batchSize * imageBytes(options);
     this.#options = options;
     this.#plan = plan;
+    this.#broken = new BrokenSamples(options.source, options, options.onBroken);
     this.#order = orderOf(options.source, options.seed, plan.repeat, options.shuffle);
     this.#nextMicroBatch = startStep * options.accumulate;
     this.#renderer = workers === 0
@@ -151,6 +152,10 @@ class ShuffledLoader implements Loader {
 
   get samples(): number {
     return this.#plan.samples;
+  }
+
+  get broken(): readonly BrokenFile[] {
+    return this.#broken.files;
   }
 
   get repeat(): number {
@@ -168,8 +173,9 @@ class ShuffledLoader implements Loader {
     this.#startBatches(this.#ahead + 1);
     const [filled] = this.#queue.splice(0, 1);
     try {
-      const { batch, buffer } = await filled;
+      const { batch, buffer, substituted } = await filled;
       this.#lent.push(buffer);
+      this.substituted += substituted;
       return batch;
     } catch (error) {
       this.#failure ??= error instanceof Error ? error : new RunError(String(error));
@@ -209,10 +215,14 @@ class ShuffledLoader implements Loader {
       for (const slot of slots) this.#replaceBroken(epoch, firstPosition + slot, slot, indices, attempts);
       const places = slots.map((slot) => ({ slot, position: firstPosition + slot, sample: indices[slot] }));
       const failures = await renderSamples(this.#renderer, this.#options.source, buffer, epoch, places);
-      for (const failure of failures) this.#noteBroken(indices[failure.slot], failure);
+      this.#broken.note(
+        slots.length,
+        failures.map(({ slot, reason }) => ({ sample: indices[slot], reason })),
+      );
       slots = failures.map(({ slot }) => slot);
     }
-    return { batch: { pixels: pixelsIn(buffer, this.#options), indices, epoch, step }, buffer };
+    const substituted = attempts.filter((count) => count > 0).length;
+    return { batch: { pixels: pixelsIn(buffer, this.#options), indices, epoch, step }, buffer, substituted };
   }
 
   /**
@@ -227,26 +237,11 @@ class ShuffledLoader implements Loader {
     attempts: Uint32Array,
   ): void {
     const { samples } = this.#plan;
-    while (this.#brokenSamples.has(indices[slot])) {
-      if (this.#brokenSamples.size === samples) throw this.#nothingReadable();
+    while (this.#broken.has(indices[slot])) {
+      if (this.#broken.isAll) throw this.#broken.nothingReadable();
       attempts[slot]++;
       indices[slot] = substituteSample(this.#options.seed, epoch, position, attempts[slot], samples);
     }
-  }
-
-  #noteBroken(sample: number, { reason }: ItemFailure): void {
-    if (this.#brokenSamples.has(sample)) return;
-    this.#brokenSamples.add(sample);
-    const file = { path: this.#options.source.path(sample), reason };
-    this.broken.push(file);
-    this.#options.onBroken?.(file);
-  }
-
-  #nothingReadable(): RunError {
-    const { root, length } = this.#options.source;
-    const files = length === 1 ? "The only image file" : `None of the ${length} image files`;
-    const first = this.broken.slice(0, 3).map(({ path, reason }) => `${path}: ${reason}`).join("; ");
-    return new RunError(`${files} under "${root}" can${length === 1 ? "not" : ""} be read (${first})`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Attention maps and statistics of an encoder, as figures and JSON in a folder. */
 import type { PixelValues, Size } from "../config/types.ts";
 import { loadEvalImages, spread } from "../data/eval_images.ts";
-import type { BrokenFile } from "../data/loader.ts";
+import type { BrokenFile } from "../data/broken_samples.ts";
 import type { ImageSource } from "../data/source.ts";
 import { replaceFile } from "../formats/output_file.ts";
 import { encodePng, type Picture } from "../formats/png.ts";

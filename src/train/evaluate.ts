@@ -4,7 +4,7 @@ import { readingOf } from "../config/common_sections.ts";
 import type { PixelValues, ReadingOptions } from "../config/types.ts";
 import { evaluationBatches, filledUp } from "../data/eval_loader.ts";
 import type { LabelledSource } from "../data/labelled.ts";
-import type { BrokenFile } from "../data/loader.ts";
+import type { BrokenFile } from "../data/broken_samples.ts";
 import type { ImageSource } from "../data/source.ts";
 import { readTensor } from "../gpu/tensors.ts";
 import type { Classifier } from "../models/classifier.ts";

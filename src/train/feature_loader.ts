@@ -1,6 +1,7 @@
 /** Batches of images whose features are known: only which images they are, in the order that training draws them. */
 import type { ShuffleConfig } from "../config/types.ts";
-import type { BrokenFile, ImageBatch, Loader } from "../data/loader.ts";
+import type { BrokenFile } from "../data/broken_samples.ts";
+import type { ImageBatch, Loader } from "../data/loader.ts";
 import { type OrderedSource, orderOf } from "../data/order.ts";
 import { type DrawingOrder, type EpochPlan, placeOf, planEpoch } from "../data/sampler.ts";
 import { RunError } from "../util/errors.ts";
@@ -27,6 +28,8 @@ export interface FeatureLoaderOptions {
 export class FeatureLoader implements Loader {
   /** None: who computes the features tells of them. */
   readonly broken: readonly BrokenFile[] = [];
+  /** None likewise. */
+  readonly substituted = 0;
   /** Nothing is waited for. */
   readonly waitSeconds = 0;
   readonly #plan: EpochPlan;

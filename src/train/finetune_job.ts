@@ -2,7 +2,8 @@
 import { tf } from "../deps/tfjs.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
 import type { LabelledImages } from "../data/labelled.ts";
-import type { BrokenFile, ImageBatch } from "../data/loader.ts";
+import { type BrokenFile, stoppedBy } from "../data/broken_samples.ts";
+import type { ImageBatch } from "../data/loader.ts";
 import { Random, Stream } from "../util/random.ts";
 import type { EvaluationSummary, TrainState } from "./checkpoint.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
@@ -118,7 +119,9 @@ export class FinetuneWork implements JobWork {
   }
 
   /** Once for each file, however often it is met. */
-  #tellOfBroken({ path, reason }: BrokenFile): void {
+  #tellOfBroken(file: BrokenFile): void {
+    const { path, reason } = file;
+    if (this.#parts.config.data.onError === "stop") throw stoppedBy(file);
     if (this.#brokenFiles.has(path)) return;
     this.#brokenFiles.add(path);
     this.#parts.onEvent({ kind: "warning", message: `Skipping ${path} in evaluation: ${reason}` });

@@ -2,6 +2,7 @@
 import { readingOf } from "../config/common_sections.ts";
 import { tf } from "../deps/tfjs.ts";
 import type { LinprobeConfig } from "../config/finetune_types.ts";
+import { stoppedBy } from "../data/broken_samples.ts";
 import type { LabelledImages, LabelledSource } from "../data/labelled.ts";
 import type { ImageBatch } from "../data/loader.ts";
 import { substituteSample } from "../data/sampler.ts";
@@ -185,7 +186,10 @@ function featuresOf(
     workerUrl,
     signal,
     onProgress: (done, all) => onEvent({ kind: "progress", what, share: done / all }),
-    onBroken: ({ path, reason }) => onEvent({ kind: "warning", message: `Skipping ${path}: ${reason}` }),
+    onBroken: (file) => {
+      if (config.data.onError === "stop") throw stoppedBy(file);
+      onEvent({ kind: "warning", message: `Skipping ${file.path}: ${file.reason}` });
+    },
   });
 }
 

@@ -1,6 +1,7 @@
 /** Opening a run: everything that is to be known to work before anything is written. */
 import type { DataConfig } from "../config/types.ts";
-import { type BrokenFile, type Loader, openLoader } from "../data/loader.ts";
+import type { BrokenFile } from "../data/broken_samples.ts";
+import { type Loader, openLoader } from "../data/loader.ts";
 import type { RenderSettings } from "../data/render.ts";
 import type { ImageSource } from "../data/source.ts";
 import { openRuntime } from "../gpu/runtime.ts";
@@ -58,7 +59,7 @@ export interface RunResult {
 /** What a job's configuration says of how it runs, and of its data. */
 export interface JobConfig extends RunSettings {
   /** How images are read. */
-  readonly data: Pick<DataConfig, "workers" | "repeat" | "shuffle">;
+  readonly data: Pick<DataConfig, "workers" | "repeat" | "shuffle" | "onError" | "maxBadShare">;
 }
 
 /** A run that is to be opened. */
@@ -150,6 +151,8 @@ function openData(
     accumulate: optim.accumulate,
     repeat: data.repeat,
     shuffle: data.shuffle,
+    onError: data.onError,
+    maxBadShare: data.maxBadShare,
     seed: run.seed,
     workers: data.workers,
     startStep,

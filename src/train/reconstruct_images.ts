@@ -1,7 +1,7 @@
 /** Reconstructions of a user's pictures: several masks of each, side by side. */
 import type { PixelValues, Size } from "../config/types.ts";
 import { loadEvalImages } from "../data/eval_images.ts";
-import type { BrokenFile } from "../data/loader.ts";
+import type { BrokenFile } from "../data/broken_samples.ts";
 import type { ImageSource } from "../data/source.ts";
 import type { Mae } from "../models/mae.ts";
 import type { MaskSetting, ReconstructedView, ReconstructionRow } from "../report/reconstructions.ts";

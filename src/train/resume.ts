@@ -80,6 +80,8 @@ const harmless = new Set([
   "run.keep",
   "run.figure_images",
   "data.workers",
+  "data.on_error",
+  "data.max_bad_share",
   "data.train", // what lies there is compared by its own means
   "optim.max_bad_steps",
 ]);

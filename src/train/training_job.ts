@@ -245,6 +245,7 @@ export class TrainingJob {
       skipped_steps: control[Control.skipped],
       peak_bytes: runtime.memory().bytesPeak,
       broken_files: loader.broken.length,
+      substituted_images: loader.substituted,
       seconds: this.#seconds(step),
       ...await this.#evaluate(step),
     };

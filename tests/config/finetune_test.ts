@@ -62,6 +62,8 @@ Deno.test("resolveFinetuneConfig() has the paper's recipe for ViT-B", () => {
         erasing: { probability: 0.25, area: [0.02, 1 / 3], aspect: [0.3, 1 / 0.3] },
       },
       workers: "auto",
+      onError: "skip",
+      maxBadShare: 0.05,
       repeat: "auto",
       pathColumn: null,
       labelColumn: null,

@@ -30,6 +30,8 @@ Deno.test("resolveLinprobeConfig() has the paper's recipe, with smaller batches"
       cropShare: 224 / 256,
       augment: { cropScale: [0.08, 1], cropRatio: [3 / 4, 4 / 3], flip: true },
       workers: "auto",
+      onError: "skip",
+      maxBadShare: 0.05,
       repeat: "auto",
       pathColumn: null,
       labelColumn: null,

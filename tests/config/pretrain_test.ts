@@ -24,6 +24,8 @@ Deno.test("resolvePretrainConfig() has the defaults of the contract", () => {
       train: "photos",
       augment: { cropScale: [0.2, 1], cropRatio: [3 / 4, 4 / 3], flip: true },
       workers: "auto",
+      onError: "skip",
+      maxBadShare: 0.05,
       repeat: "auto",
       pathColumn: null,
       labelColumn: null,

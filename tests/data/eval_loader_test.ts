@@ -1,7 +1,7 @@
 import type { PixelValues } from "../../src/config/types.ts";
 import { officialCropShare, transformForEvaluation } from "../../src/data/augment.ts";
 import { type EvalLoaderOptions, evaluationBatches } from "../../src/data/eval_loader.ts";
-import type { BrokenFile } from "../../src/data/loader.ts";
+import type { BrokenFile } from "../../src/data/broken_samples.ts";
 import { readImage } from "../../src/data/render.ts";
 import { listImages } from "../../src/data/image_folder.ts";
 import { RunError } from "../../src/util/errors.ts";

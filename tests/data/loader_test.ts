@@ -167,6 +167,64 @@ Deno.test("a loader fills the place of a broken file alike whether it knew of it
   });
 });
 
+Deno.test("a loader counts the places that other samples took, the same after resuming", async () => {
+  await inFolder(async (folder) => {
+    await writeImages(folder, 8);
+    await Deno.writeFile(`${folder}/003.png`, new Uint8Array(9));
+    const counts = async (startStep: number, count: number, workers: number) => {
+      const loader = await openLoader(await optionsFor(folder, { startStep, workers }));
+      const found: number[] = [];
+      for (let i = 0; i < count; i++) {
+        await loader.next();
+        found.push(loader.substituted);
+      }
+      await loader.close();
+      return found;
+    };
+    const whole = await counts(0, 8, 0);
+    assertEquals(whole[7], 4); // once an epoch, whoever else was drawn for it
+    assertEquals((await counts(2, 4, 2)).map((count) => count + whole[3]), whole.slice(4));
+  });
+});
+
+Deno.test("a loader that is to stop at broken images names the first of them", async () => {
+  await inFolder(async (folder) => {
+    await writeImages(folder, 8);
+    await Deno.writeTextFile(`${folder}/005.png`, "no image");
+    for (const workers of [0, 2]) {
+      const loader = await openLoader(await optionsFor(folder, { onError: "stop", workers }));
+      const message = `${folder}/005.png: not an image`;
+      const error = await assertRejects(() => take(loader, 2), RunError, message);
+      assert(error.message.endsWith("data.on_error stop ends the run, skip goes on without such images"));
+      await loader.close();
+    }
+  });
+});
+
+Deno.test("a loader ends when more images are broken than may be", async () => {
+  await inFolder(async (folder) => {
+    await writeImages(folder, 21);
+    for (const i of [2, 9, 14]) {
+      await Deno.writeFile(`${folder}/0${String(i).padStart(2, "0")}.png`, new Uint8Array(9));
+    }
+    const five = await openLoader(await optionsFor(folder)); // 50 of the first 1,000
+    await take(five, 6);
+    await five.close();
+    const few = await openLoader(await optionsFor(folder, { maxBadShare: 0.002, workers: 2 }));
+    const error = await assertRejects(
+      () => take(few, 6),
+      RunError,
+      `images that were looked at under "${folder}"`,
+    );
+    assert(/^3 of \d+ images/.test(error.message), error.message);
+    assert(error.message.includes(`cannot be read, more than data.max_bad_share 0.002 allows (${folder}/0`));
+    await few.close();
+    const none = await openLoader(await optionsFor(folder, { maxBadShare: 0 }));
+    await assertRejects(() => take(none, 6), RunError, "more than data.max_bad_share 0 allows");
+    await none.close();
+  });
+});
+
 Deno.test("a loader ends with a sentence when no file is readable", async () => {
   await inFolder(async (folder) => {
     for (let i = 0; i < 9; i++) await Deno.writeFile(`${folder}/${i}.jpg`, new Uint8Array(i));

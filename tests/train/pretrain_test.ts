@@ -108,7 +108,7 @@ Deno.test(
     assertEquals([ones.length, others], [12, []]);
     assertEquals(Object.keys(all), [
       ...["step", "epoch", "loss", "lr", "grad_norm", "images_per_second", "data_wait"],
-      ...["skipped_steps", "peak_bytes", "broken_files", "seconds"],
+      ...["skipped_steps", "peak_bytes", "broken_files", "substituted_images", "seconds"],
     ]);
     for (const name of ["loss", "grad_norm"] as const) {
       const mean = ones.reduce((sum, record) => sum + (record[name] ?? NaN), 0) / 12;
