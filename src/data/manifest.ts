@@ -1,12 +1,14 @@
 /** Data sets in a table: a CSV, TSV or JSON Lines file with a path or address per image, and perhaps a label. */
-import { type ByteSource, openBytes } from "../formats/byte_source.ts";
+import type { ByteSource } from "../formats/byte_source.ts";
 import { eachCsvRow, eachJsonRow, type TableFormat, tableFormatOf } from "../formats/table_rows.ts";
+import { Storage } from "../storage/storage.ts";
 import { sortByBytes } from "../util/byte_order.ts";
 import { didYouMean, InputError } from "../util/errors.ts";
 import { directoryOf, joinPath } from "../util/files.ts";
 import { quoted } from "../util/quoted.ts";
 import { TextTable } from "../util/text_table.ts";
 import { findColumns, type FoundColumns, type ManifestColumns, noLabels } from "./manifest_columns.ts";
+import { isRemote, RemoteFiles } from "./remote_files.ts";
 import type { ImageSource } from "./source.ts";
 
 /** Where nobody names columns. */
@@ -156,11 +158,12 @@ async function read(
   manifest: string,
   columns: ManifestColumns,
   classes: readonly string[] | null | undefined,
+  storage: Storage,
 ): Promise<Rows> {
   const format = tableFormatOf(manifest);
   if (format === undefined) throw new InputError(`"${manifest}" is no .csv, .tsv or .jsonl file`);
   const reader = new RowReader(manifest, classes);
-  using bytes = await openBytes(manifest);
+  using bytes = await storage.open(manifest);
   await readRows(bytes, format, manifest, columns, reader, classes !== null);
   const rows = reader.rows();
   if (rows.paths.length > 0) return rows;
@@ -168,7 +171,8 @@ async function read(
   throw new InputError(`There are no images in "${manifest}": ${why}`);
 }
 
-function sourceOf(manifest: string, { paths }: Rows): ImageSource {
+function sourceOf(manifest: string, { paths }: Rows, storage: Storage): ImageSource {
+  const remote = new RemoteFiles(storage);
   const folder = directoryOf(manifest);
   const path = (sample: number) => {
     const own = paths.at(sample);
@@ -180,19 +184,24 @@ function sourceOf(manifest: string, { paths }: Rows): ImageSource {
     others: 0,
     name: (sample) => paths.at(sample),
     path,
-    locate: (sample) => ({ kind: "file", path: path(sample) }),
+    locate(sample) {
+      const own = path(sample);
+      return isRemote(own) ? remote.fetch(own) : { kind: "file", path: own };
+    },
   };
 }
 
 /**
  * The images of a manifest; its labels, if there are any, are passed over.
+ * @param storage reads what lies behind the network
  * @throws {InputError} naming the manifest, and the line where it is one that will not do
  */
 export async function listManifest(
   manifest: string,
   columns: ManifestColumns = anyColumns,
+  storage: Storage = new Storage(),
 ): Promise<ImageSource> {
-  return sourceOf(manifest, await read(manifest, columns, null));
+  return sourceOf(manifest, await read(manifest, columns, null, storage), storage);
 }
 
 /** A manifest's images with their labels. */
@@ -211,15 +220,17 @@ export interface LabelledRows {
  * The images of a manifest with their labels.
  * @param classes the names that labels count; by default the labels that occur, in byte order, or in the order of their values
  * where all are whole numbers
+ * @param storage reads what lies behind the network
  * @throws {InputError} naming the manifest, and the line where it is one that will not do, such as a label that is no class
  */
 export async function listLabelledManifest(
   manifest: string,
   columns: ManifestColumns = anyColumns,
   classes?: readonly string[],
+  storage: Storage = new Storage(),
 ): Promise<LabelledRows> {
-  const rows = await read(manifest, columns, classes);
-  const source = sourceOf(manifest, rows);
+  const rows = await read(manifest, columns, classes, storage);
+  const source = sourceOf(manifest, rows, storage);
   const { labels, unlabelled, names } = rows;
   if (classes) return { source, labels, classes, unlabelled };
   const sorted = names.every((name) => /^\d{1,15}$/.test(name))

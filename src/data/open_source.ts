@@ -6,6 +6,7 @@ import { listImages } from "./image_folder.ts";
 import { joinSources, type WeightedSource } from "./joined_source.ts";
 import { isManifest, listManifest } from "./manifest.ts";
 import type { ManifestColumns } from "./manifest_columns.ts";
+import { isRemote } from "./remote_files.ts";
 import type { ImageSource } from "./source.ts";
 
 /** How data sets are opened. */
@@ -28,9 +29,9 @@ export function entriesOf(
   return typeof data === "string" ? [{ source: data, weight: null }] : data;
 }
 
-/** Refuses a manifest that is not there. */
+/** Refuses a manifest of this machine that is not there. */
 export async function checkManifest(path: string): Promise<void> {
-  if (!await pathExists(path)) {
+  if (!isRemote(path) && !await pathExists(path)) {
     throw new InputError(`There is no file "${path}"${await didYouMeanPath(path)}`);
   }
 }

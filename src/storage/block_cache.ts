@@ -1,5 +1,6 @@
 /** Many small reads, nearly in order, as few large ones: what makes a tar shard behind a network readable by sample. */
 import type { ByteSource } from "../formats/byte_source.ts";
+import { Limiter } from "../util/limiter.ts";
 
 /** How much is read at a time, and kept. */
 export interface BlockCacheOptions {
@@ -7,8 +8,10 @@ export interface BlockCacheOptions {
   readonly blockBytes?: number;
   /** Most bytes of all blocks together, those on their way included; at least one block. */
   readonly maxBytes?: number;
-  /** Blocks that are asked for ahead of one that is read in order: so many requests more are under way side by side. */
+  /** Blocks that are asked for ahead of one that is read in order. */
   readonly ahead?: number;
+  /** Most requests under way side by side. */
+  readonly atOnce?: number;
 }
 
 interface Block {
@@ -34,6 +37,7 @@ export class BlockCache {
   readonly #blockBytes: number;
   readonly #maxBytes: number;
   readonly #ahead: number;
+  readonly #limiter: Limiter;
   /** In the order of use, by number of the source and of the block. */
   readonly #blocks = new Map<string, Block>();
   /** Bytes not read yet of blocks that were dropped. */
@@ -41,8 +45,11 @@ export class BlockCache {
   #bytes = 0;
   #sources = 0;
 
-  /** 4 MiB at a time, 64 MiB in all and two blocks ahead unless told otherwise. */
-  constructor({ blockBytes = 4 * 2 ** 20, maxBytes = 64 * 2 ** 20, ahead = 2 }: BlockCacheOptions = {}) {
+  /** 1 MiB at a time, 64 MiB in all, eight blocks ahead and 16 requests at once unless told otherwise. */
+  constructor(
+    { blockBytes = 2 ** 20, maxBytes = 64 * 2 ** 20, ahead = 8, atOnce = 16 }: BlockCacheOptions = {},
+  ) {
+    this.#limiter = new Limiter(atOnce);
     this.#blockBytes = blockBytes;
     this.#maxBytes = Math.max(maxBytes, blockBytes);
     this.#ahead = ahead;
@@ -109,7 +116,7 @@ export class BlockCache {
       const left = remains - (to - at);
       if (left > LITTLE * this.#sizeOf(source, index)) this.#remains.set(key, left);
       else this.#remains.delete(key);
-      return await source.read(at, to - at);
+      return await this.#limiter.run(() => source.read(at, to - at));
     }
     const block = await this.#demand(source, prefix, index);
     block.served += to - at;
@@ -152,7 +159,7 @@ export class BlockCache {
   #fetch(source: ByteSource, prefix: string, index: number): Block {
     const key = prefix + index;
     const size = this.#sizeOf(source, index);
-    const bytes = source.read(index * this.#blockBytes, size);
+    const bytes = this.#limiter.run(() => source.read(index * this.#blockBytes, size));
     const block: Block = { bytes, size, isHere: false, served: 0 };
     this.#blocks.set(key, block);
     this.#bytes += size;
