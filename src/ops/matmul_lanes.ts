@@ -22,7 +22,7 @@ export interface LanesPlan {
   readonly rows: number;
   /** Column groups of `4 · lanes` that one workgroup makes. */
   readonly groups: number;
-  /** Terms added in one turn of the loop, a multiple of 4. */
+  /** Terms added in one turn of the loop, a multiple of 4; for TN of the lanes. */
   readonly kStep: number;
 }
 
@@ -61,42 +61,41 @@ function quad(name: "a" | "b", storage: string, at: string, inside: string, stri
 }
 
 function body(shape: Shape): string {
-  const { lanes, columnSums, rows, groups, kStep } = shape;
-  const sumGroups = rows / (4 * lanes);
+  const { form, half, columnSums, rows, groups, kStep } = shape;
+  const touches = form === "TN" || touchesResult(shape);
+  const never = asStored("vec4f(touched)", half);
   return `
   let row0 = tile.x * ${rows}u;
-  let column0 = tile.y * ${lanes * groups}u; // in units of four
+  let column0 = tile.y * ${shape.lanes * groups}u; // in units of four
 ${starts(shape)}
 ${repeat(rows, (r) => repeat(groups, (g) => `  var c${r}_${g} = vec4f();`))}
-${columnSums ? repeat(sumGroups, (g) => `  var sum${g} = vec4f();`) : ""}
-${touchesResult(shape) ? touch(shape) : ""}
+${columnSums ? repeat(rows / 4, (quad) => `  var sum${quad} = vec4f();`) : ""}
+${touches ? "  var touched = 0.0;" : ""}
+${touchesResult(shape) ? touchResult(shape) : ""}
   for (var k = 0u; k < sizes_k; k += ${kStep}u) {
     let k4 = k / 4u;
 ${rowStarts(shape)}
+${form === "TN" ? askAhead(shape) : ""}
 ${repeat(groups, (g) => loadB(shape, g))}
 ${multiply(shape)}
   }
 ${repeat(groups, (g) => store(shape, g))}
-${columnSums ? storeSums(shape, sumGroups) : ""}
-${
-    touchesResult(shape)
-      ? `  if (sizes_k == 0u) { c[0].x = touched; } // never: so that the loads are made`
-      : ""
-  }`;
+${columnSums ? storeSums(shape) : ""}
+${touches ? `  if (sizes_k == 0u) { c[0] = ${never}; } // not ever: so that the loads are made` : ""}`;
 }
 
 /** Where A's and B's parts begin, outside of the loop: llvmpipe reads a uniform value by value wherever it is used. */
 function starts({ form, lanes, rows, groups }: Shape): string {
-  const aColumn = (load: number) => `row0 / 4u + ${load * lanes}u + lane`;
   const aRow = (load: number) => `row0 + ${load * lanes}u + lane`;
   const column = (g: number) => `(column0 + ${g * lanes}u + lane)`;
   return `
   let sizes_k = sizes.k;
+  let sizes_b_column = sizes.b_column;
   let a_stride = sizes.a_stride;
   let b_stride = sizes.b_stride;
 ${
     form === "TN"
-      ? repeat(rows / (4 * lanes), (load) => `  let a_at${load} = sizes.a_column + ${aColumn(load)};`)
+      ? "  let a_at = sizes.a_column + row0 / 4u;"
       : repeat(rows / lanes, (load) =>
         `  let a_in${load} = ${aRow(load)} < sizes.m;
   let a_at${load} = (${aRow(load)}) * a_stride + sizes.a_column;`)
@@ -111,17 +110,14 @@ ${
   }`;
 }
 
-/** Where the step's rows begin in the operands whose rows are the terms. */
-function rowStarts({ form, kStep }: Shape): string {
-  return [...(form === "TN" ? ["a"] : []), ...(form === "NT" ? [] : ["b"])].map((name) =>
-    repeat(
-      kStep,
-      (q) =>
-        `    let ${name}_row${q} = ${
-          q === 0 ? `k * ${name}_stride` : `${name}_row${q - 1} + ${name}_stride`
-        };`,
-    )
-  ).join("\n");
+/** Where the step's rows begin in the operands whose rows are the terms: all of B's, and of A's the lane's. */
+function rowStarts({ form, lanes, kStep }: Shape): string {
+  const a = repeat(kStep / lanes, (h) => `    let a_row${h} = (k + ${h * lanes}u + lane) * a_stride + a_at;`);
+  const b = repeat(
+    kStep,
+    (q) => `    let b_row${q} = ${q === 0 ? "k * b_stride" : `b_row${q - 1} + b_stride`};`,
+  );
+  return `${form === "TN" ? a : ""}\n${form === "NT" ? "" : b}`;
 }
 
 /** The lane's rows of B for one column group, as b{group}_{k}. */
@@ -156,41 +152,59 @@ function touchesResult({ form, accumulate, half }: Shape): boolean {
   return form !== "TN" && !accumulate && !half;
 }
 
-/** Reads a value of each 64-byte line of the tile. */
-function touch({ lanes, rows, groups, gelu }: Shape): string {
-  const perRow = lanes * groups / 4; // lines of a row: as many lanes ask for it
-  const results = ["c", ...(gelu === "also" ? ["activated"] : [])];
+/** Reads a value of each 64-byte line of the tile in the result, and in what is added to it or multiplied with it. */
+function touchResult({ lanes, rows, groups, gelu, residual, slope }: Shape): string {
+  const perRow = lanes * groups / lineQuads; // lines of a row: as many lanes ask for it
+  const read = [
+    (at: string) => `c[${at}]`,
+    ...(gelu === "also" ? [(at: string) => `activated[${at}]`] : []),
+    ...(residual ? [(at: string) => `residual(${at})`] : []),
+    ...(slope ? [(at: string) => `slope(${at})`] : []),
+  ];
   return `
   let touched_column = sizes.c_column + min(column0 + (lane % ${perRow}u) * 4u, sizes.n / 4u - 1u);
-  var touched = 0.0;
 ${
     repeat(rows * perRow / lanes, (i) => {
       const row = `min(row0 + ${i * lanes / perRow}u + lane / ${perRow}u, sizes.m - 1u)`;
-      return results.map((name) => `  touched += ${name}[${row} * sizes.c_stride + touched_column].x;`).join(
+      return read.map((value) => `  touched += ${value(`${row} * sizes.c_stride + touched_column`)}.x;`).join(
         "\n",
       );
     })
   }`;
 }
 
-/** Loads A and adds the products of all rows. */
-function multiply({ form, a, lanes, columnSums, rows, groups, kStep }: Shape): string {
-  const rowsPerLoad = form === "TN" ? 4 * lanes : lanes;
+/** Quads of a line of a cache, 64 bytes. */
+const lineQuads = 4;
+
+/**
+ * Asks for each line that the step needs, as many at a time as there are lanes. TN goes through many more rows than any cache
+ * holds; waited for one after the other, its lines would take longer than the sums. A's first loads of each line are made early;
+ * a load of B, whose lanes lie side by side, asks for two lines only, so that a value of each of its lines is read besides.
+ */
+function askAhead(shape: Shape): string {
+  const { lanes, rows, groups, kStep, b } = shape;
+  const perRow = lanes * groups / lineQuads;
+  const early = repeat(rows / 4 / lineQuads, (line) => loadA(shape, line * lineQuads));
+  return `${early}\n` + repeat(kStep * perRow / lanes, (i) => {
+    const row = `k + ${i * lanes / perRow}u + lane / ${perRow}u`;
+    const at = `(${row}) * b_stride + sizes_b_column + column0 + (lane % ${perRow}u) * 4u`;
+    return `    touched += ${quad("b", b, at, `${row} < sizes_k`)}.x;`;
+  });
+}
+
+/**
+ * Loads A and adds the products of all rows. The lanes of a load lie in different rows of A as it is stored, so that it asks
+ * for as many lines at a time as there are lanes; its values are passed on by broadcasts anyway.
+ */
+function multiply(shape: Shape): string {
+  const { form, lanes, columnSums, rows, groups, kStep } = shape;
+  const rowsPerLoad = form === "TN" ? 4 : lanes;
   return repeat(rows / rowsPerLoad, (load) => {
-    const loads = form === "TN"
-      ? repeat(
-        kStep,
-        (q) => `    let a${load}_${q} = ${quad("a", a, `a_at${load} + a_row${q}`, `k + ${q}u < sizes_k`)};`,
-      )
-      : repeat(kStep / 4, (h) => {
-        const inside = `${a.endsWith("texture") ? "" : `a_in${load} && `}k4 + ${h}u < sizes_k / 4u`;
-        return `    let a${load}_${h} = ${quad("a", a, `a_at${load} + k4 + ${h}u`, inside, true)};`;
-      });
     const value = (r: number, q: number) =>
       form === "TN"
-        ? `subgroupBroadcast(a${load}_${q}.${component(r)}, ${r >> 2}u)`
+        ? `subgroupBroadcast(a${load}_${Math.floor(q / lanes)}.${component(r)}, ${q % lanes}u)`
         : `subgroupBroadcast(a${load}_${q >> 2}.${component(q)}, ${r}u)`;
-    const sums = columnSums ? repeat(kStep, (q) => `    sum${load} += a${load}_${q};`) : "";
+    const sums = columnSums ? repeat(kStep / lanes, (h) => `    sum${load} += a${load}_${h};`) : "";
     const products = repeat(rowsPerLoad, (r) => {
       const row = load * rowsPerLoad + r;
       const broadcasts = repeat(kStep, (q) => `    let s${row}_${q} = ${value(r, q)};`);
@@ -200,7 +214,22 @@ function multiply({ form, a, lanes, columnSums, rows, groups, kStep }: Shape): s
       );
       return `${broadcasts}\n${adds}`;
     });
-    return `${loads}\n${sums}\n${products}`;
+    const early = form === "TN" && load % lineQuads === 0; // by askAhead
+    return `${early ? "" : loadA(shape, load)}\n${sums}\n${products}`;
+  });
+}
+
+/** For TN four columns of A, a term in each lane, as a{load}_{term / lanes}; else rows in lanes, as a{load}_{term / 4}. */
+function loadA({ form, a, lanes, kStep }: Shape, load: number): string {
+  if (form === "TN") {
+    return repeat(kStep / lanes, (h) => {
+      const inside = `k + ${h * lanes}u + lane < sizes_k`;
+      return `    let a${load}_${h} = ${quad("a", a, `a_row${h} + ${load}u`, inside)};`;
+    });
+  }
+  return repeat(kStep / 4, (h) => {
+    const inside = `${a.endsWith("texture") ? "" : `a_in${load} && `}k4 + ${h}u < sizes_k / 4u`;
+    return `    let a${load}_${h} = ${quad("a", a, `a_at${load} + k4 + ${h}u`, inside, true)};`;
   });
 }
 
@@ -226,12 +255,26 @@ ${lines}
   }`;
 }
 
-/** Only the first tile of each row writes them: they do not depend on the columns. */
-function storeSums({ lanes, accumulate }: Shape, sumGroups: number): string {
-  return repeat(sumGroups, (g) => {
-    const at = `sizes.a_column + row0 / 4u + ${g * lanes}u + lane`;
-    return `  if (tile.y == 0u && row0 / 4u + ${g * lanes}u + lane < sizes.m / 4u) {
-    sums[${at}] ${accumulate ? "+=" : "="} sum${g} * sizes.scale;
-  }`;
+/** Adds up the lanes' sums and writes them; only the first tile of each row does: they do not depend on the columns. */
+function storeSums({ lanes, rows, accumulate }: Shape): string {
+  const totals = repeat(rows / 4, (quad) => {
+    const rounds = repeat(
+      Math.log2(lanes),
+      (i) => `    sum${quad} += subgroupShuffleXor(sum${quad}, ${1 << i}u);`,
+    );
+    return `${rounds}\n    total${Math.floor(quad / lanes)} = select(total${
+      Math.floor(quad / lanes)
+    }, sum${quad}, lane == ${quad % lanes}u);`;
   });
+  const stores = repeat(rows / (4 * lanes), (g) =>
+    `    if (row0 / 4u + ${g * lanes}u + lane < sizes.m / 4u) {
+      sums[sizes.a_column + row0 / 4u + ${g * lanes}u + lane] ${
+      accumulate ? "+=" : "="
+    } total${g} * sizes.scale;
+    }`);
+  return `  if (tile.y == 0u) {
+${repeat(rows / (4 * lanes), (g) => `    var total${g} = vec4f();`)}
+${totals}
+${stores}
+  }`;
 }

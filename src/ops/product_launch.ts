@@ -50,7 +50,8 @@ export function lanesCandidates(
   lanes: number,
 ): LanesPlan[] {
   const rows = form === "TN" ? 4 * lanes : Math.max(32, 4 * lanes);
-  return [{ family: "lanes", lanes, rows, groups: Math.max(1, 16 / lanes), kStep: 8 }];
+  const kStep = form === "TN" ? Math.max(8, lanes) : 8;
+  return [{ family: "lanes", lanes, rows, groups: Math.max(1, 16 / lanes), kStep }];
 }
 
 /** The plans worth trying for a product on the target, the one to take without measuring first. */
