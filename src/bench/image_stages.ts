@@ -4,7 +4,7 @@ import { decodeBox, decodeImage } from "../data/decode.ts";
 import { randomResizedCropBox } from "../data/crop.ts";
 import type { Box, Image } from "../data/image.ts";
 import { resizeBicubic } from "../data/resize.ts";
-import { startJpegDecoder } from "../deps/images.ts";
+import { embeddedJpegWasm, startJpegDecoder } from "../deps/images.ts";
 import { joinPath } from "../util/files.ts";
 import { peerFile } from "./peers.ts";
 import { runProgram } from "./programs.ts";
@@ -95,7 +95,7 @@ async function contestants(work: ImageWork): Promise<Contestant[]> {
   const decoded: Image[] = [];
   for (const bytes of files) decoded.push(await decodeImage(bytes, asRgb));
   const out = new Uint8Array(size ** 2 * 3);
-  const libjpeg = await startJpegDecoder({ printErr: () => {} });
+  const libjpeg = await startJpegDecoder({ wasmBinary: await embeddedJpegWasm(), printErr: () => {} });
   return [
     { by: "ours", stage: "decode", run: (i) => decodeImage(files[i], asRgb) },
     { by: "ours", stage: "crop", run: (i) => cropOf(work, i, out) },

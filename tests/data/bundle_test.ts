@@ -26,7 +26,7 @@ Deno.test("a bundled loader finds its worker and its decoders beside it", async 
        }`,
     );
     await Deno.mkdir(`${folder}/images`);
-    for (const name of ["progressive.jpg", "cmyk.jpg", "lossy.webp", "rgb16.png"]) {
+    for (const name of ["restart.jpg", "progressive.jpg", "cmyk.jpg", "lossy.webp", "rgb16.png"]) {
       await Deno.writeFile(`${folder}/images/${name}`, await imageBytes(name));
     }
     await Deno.writeFile(`${folder}/images/rgb.avif`, await formatBytes("rgb.avif"));
