@@ -1,6 +1,7 @@
 /** Many small reads, nearly in order, as few large ones: what makes a tar shard behind a network readable by sample. */
 import type { ByteSource } from "../formats/byte_source.ts";
 import { Limiter } from "../util/limiter.ts";
+import { Block } from "./block.ts";
 
 /** How much is read at a time, and kept. */
 export interface BlockCacheOptions {
@@ -14,24 +15,16 @@ export interface BlockCacheOptions {
   readonly atOnce?: number;
 }
 
-interface Block {
-  readonly bytes: Promise<Uint8Array>;
-  readonly size: number;
-  /** Whether it has arrived. */
-  isHere: boolean;
-  /** Bytes that were read from it. */
-  served: number;
-}
-
 /** Bytes that may be passed over by who reads in order: headers, labels and padding between samples. */
 const GAP = 65_536;
 /** Share of a block that may be left without counting: what lies between samples is never asked for. */
 const LITTLE = 0.1;
 
 /**
- * Blocks of any number of sources within one bound, the least recently used ones dropped first. What is asked for of a block
- * that was dropped before most of it was read is read by itself: where reads are so far from any order that blocks do not
- * stay long enough, no byte is fetched more than about twice.
+ * Blocks of any number of sources within one bound. Where room is wanted, what was read of blocks is given up first, since a
+ * sample is asked for once an epoch, then the least recently used ones are dropped. What is asked for later of either is read
+ * by itself: where reads are so far from any order that blocks do not stay long enough, no byte is fetched more than about
+ * twice.
  */
 export class BlockCache {
   readonly #blockBytes: number;
@@ -119,8 +112,9 @@ export class BlockCache {
       return await this.#limiter.run(() => source.read(at, to - at));
     }
     const block = await this.#demand(source, prefix, index);
-    block.served += to - at;
-    return (await block.bytes).subarray(at - index * this.#blockBytes, to - index * this.#blockBytes);
+    const start = index * this.#blockBytes;
+    return await block.read(at - start, to - start) ??
+      await this.#limiter.run(() => source.read(at, to - at));
   }
 
   async #demand(source: ByteSource, prefix: string, index: number): Promise<Block> {
@@ -133,37 +127,47 @@ export class BlockCache {
         return block;
       }
       if (this.#makeRoom(this.#sizeOf(source, index))) return this.#fetch(source, prefix, index);
-      const onTheirWay = [...this.#blocks.values()].filter(({ isHere }) => !isHere).map(({ bytes }) => bytes);
+      const onTheirWay = [...this.#blocks.values()].filter(({ isHere }) => !isHere).map(({ arrival }) =>
+        arrival
+      );
       await Promise.race(onTheirWay).catch(() => {});
     }
   }
 
-  /** Drops what was not used for longest; whether there is room then. Blocks on their way stay. */
+  /** Gives up what was read, then what was not used for longest; whether there is room then. Blocks on their way stay. */
   #makeRoom(size: number): boolean {
+    const isEnough = () => this.#bytes + size <= this.#maxBytes;
     for (const [key, block] of this.#blocks) {
-      if (this.#bytes + size <= this.#maxBytes) break;
+      if (isEnough()) return true;
+      const { unread, isHere, held, length } = block;
+      if (!isHere || unread > held / 2) continue;
+      if (unread > LITTLE * length) this.#bytes -= block.shrink();
+      else this.#drop(key, block);
+    }
+    for (const [key, block] of this.#blocks) {
+      if (isEnough()) return true;
       if (!block.isHere) continue;
       this.#drop(key, block);
-      const unread = block.size - block.served;
-      if (block.served > 0 && unread > LITTLE * block.size) this.#remains.set(key, unread);
+      const { unread, length } = block;
+      if (unread < length) this.#remains.set(key, unread);
     }
-    return this.#bytes + size <= this.#maxBytes;
+    return isEnough();
   }
 
   #drop(key: string, block: Block): void {
     if (this.#blocks.get(key) !== block) return;
     this.#blocks.delete(key);
-    this.#bytes -= block.size;
+    this.#bytes -= block.held;
   }
 
   #fetch(source: ByteSource, prefix: string, index: number): Block {
     const key = prefix + index;
     const size = this.#sizeOf(source, index);
-    const bytes = this.#limiter.run(() => source.read(index * this.#blockBytes, size));
-    const block: Block = { bytes, size, isHere: false, served: 0 };
+    const arrival = this.#limiter.run(() => source.read(index * this.#blockBytes, size));
+    const block = new Block(arrival, size);
     this.#blocks.set(key, block);
     this.#bytes += size;
-    bytes.then(() => block.isHere = true, () => this.#drop(key, block)); // who reads it hears of a failure
+    block.arrival.catch(() => this.#drop(key, block)); // who reads it hears of a failure
     return block;
   }
 }

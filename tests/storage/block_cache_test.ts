@@ -126,3 +126,20 @@ Deno.test("over HTTP a hundred samples are a few requests", async () => {
   }
   assertEquals(server.seen.length, 1 + 4 + 1); // the first look, four blocks, one of them in two parts
 });
+
+Deno.test("what was read makes room before anything else does", async () => {
+  const source = new Counted(bytes);
+  const cache = new BlockCache({ blockBytes: 100, maxBytes: 200, ahead: 0 });
+  const cached = cache.open(source);
+  const read = async (at: number, length: number) =>
+    assertEquals(await cached.read(at, length), bytes.slice(at, at + length));
+  for (const at of [0, 30, 50]) await read(at, 20); // leaves 20 to 29 and 70 to 99
+  await read(110, 60); // leaves 100 to 109 and 170 to 199
+  await read(205, 10);
+  assertEquals(cache.bytes, 40 + 40 + 100);
+  for (const at of [22, 75, 172, 230]) await read(at, 5);
+  assertEquals(source.reads, ["0+100", "100+100", "200+100"]);
+  await read(35, 5); // was given up
+  await read(65, 10); // in part
+  assertEquals(source.reads.slice(3), ["35+5", "65+10"]);
+});
