@@ -17,7 +17,7 @@ const SHARD_SIZE = "1GB";
 export const pack: Command = {
   name: "data pack",
   summary: "write images as WebDataset shards, and read them back to be sure",
-  argument: { name: "SOURCE", help: "a folder of images, searched recursively" },
+  argument: { name: "SOURCE", help: "a folder of images, searched recursively, a table of paths, or shards" },
   flags: [
     toFlag,
     {
@@ -29,15 +29,15 @@ export const pack: Command = {
     { name: "samples", value: "N", help: "most images of a shard" },
     { name: "on-error", value: "POLICY", help: "skip or stop at a broken image; skip by default" },
     { name: "unchecked", help: "do not decode the images to see whether they are broken" },
-    { name: "unlabelled", help: "write no labels, although the images lie in folders" },
+    { name: "unlabelled", help: "write no labels, although there are some" },
     { name: "workers", value: "N", help: "threads that decode; one per core, at most 8, by default" },
     { name: "quiet", help: "print only warnings and results" },
   ],
   details: () =>
-    `Images are copied byte for byte. Where all of them lie in folders, the first folder is the class: KEY.cls holds its
-number, classes.json the names. Every shard is read back and compared before it gets its name; NAME-000000.index.safetensors
-is its table, NAME.json the list of all shards with their SHA-256. An attempt that was cut off goes on when the same command
-is given again. More in docs/data.md.`,
+    `Images are copied byte for byte. Labels come from a table's column, from shards, or from folders: where all images lie in
+some, the first is the class. KEY.cls holds its number, classes.json the names. Every shard is read back and compared before
+it gets its name; NAME-000000.index.safetensors is its table, NAME.json the list of all shards with their SHA-256. An attempt
+that was cut off goes on when the same command is given again. More in docs/data.md.`,
   run,
 };
 
@@ -56,13 +56,14 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     check: !args.has("unchecked"),
   };
   const workers = countOf(args, "workers");
-  const { listImages } = await import("../data/image_folder.ts");
   const { automaticWorkers } = await import("../data/loader.ts");
   const { packShards } = await import("../data/pack.ts");
-  const { labelsByFolder } = await import("../data/pack_names.ts");
-  const source = await listImages(root);
-  const labels = args.has("unlabelled") ? undefined : labelsByFolder(source);
+  const { openForPacking } = await import("../data/pack_source.ts");
   const progress = new Progress(terminal, args.has("quiet"));
+  const { source, labels } = await openForPacking(root, {
+    unlabelled: args.has("unlabelled"),
+    onNotice: (message) => progress.show({ kind: "notice", message }),
+  });
   const result = await packShards({
     ...options,
     source,

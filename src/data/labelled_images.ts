@@ -13,6 +13,7 @@ import {
 } from "./labelled.ts";
 import { type ClassifiedSource, openLabelledSource } from "./labelled_source.ts";
 import { isManifest } from "./manifest.ts";
+import { namesShards, patternOf, type ShardParts, shardPartsIn } from "./open_shards.ts";
 import type { SourceOptions } from "./open_source.ts";
 
 /** What a data set is made of besides the images to train with. */
@@ -27,7 +28,7 @@ export const VALIDATION_FOLDERS: readonly string[] = ["val", "validation", "test
 /**
  * Finds a data set for classification. A folder holds `train` and `val` (or `validation`, or `test`) with one folder per class in
  * each, or, with a fraction to split off, `train` alone or the folders of the classes themselves. Manifests, and lists of data sets,
- * need images to validate with, or a fraction.
+ * need images to validate with, or a fraction. A folder of shards may hold those of both parts, `train-000000.tar` and `val-000000.tar`.
  * @throws {InputError} one sentence for each way a data set can fail to be that
  */
 export async function listLabelledImages(
@@ -37,7 +38,10 @@ export async function listLabelledImages(
   const { fraction, option = SPLIT, validation = null } = options;
   if (fraction !== undefined) checkFraction(fraction, option);
   if (validation !== null) return await listBoth(data, validation, options);
-  if (typeof data === "string" && !isManifest(data)) return await listFolder(data, options);
+  if (typeof data === "string" && !isManifest(data) && !namesShards(data)) {
+    const parts = await shardPartsIn(data);
+    return parts ? await listShards(data, parts, options) : await listFolder(data, options);
+  }
   if (fraction === undefined) {
     const named = typeof data === "string" ? `"${data}" has` : "A list of data sets has";
     throw new InputError(
@@ -46,6 +50,33 @@ export async function listLabelledImages(
     );
   }
   return split(await openLabelledSource(data, options), fraction, options);
+}
+
+/** A folder of shards: those that are called train and val, or a fraction of all is split off. */
+async function listShards(
+  folder: string,
+  parts: ShardParts,
+  options: LabelledImagesOptions,
+): Promise<LabelledImages> {
+  const { fraction, option = SPLIT } = options;
+  const validation = VALIDATION_FOLDERS.find((name) => parts.has(name));
+  if (validation !== undefined && parts.has("train")) {
+    if (fraction !== undefined) {
+      throw new InputError(
+        `${option} is ${fraction}, but "${folder}" has shards "${validation}" to validate with; leave one out`,
+      );
+    }
+    const train = await openLabelledSource(patternOf(folder, "train", parts), options);
+    return both(train, patternOf(folder, validation, parts), options);
+  }
+  if (fraction === undefined) {
+    throw new InputError(
+      `"${folder}" has no shards to validate with; name some with --val (data.val), call them ${
+        VALIDATION_FOLDERS.map((name) => `${name}-…`).join(" or ")
+      }, or set ${option} to the share of images to validate with, such as 0.1`,
+    );
+  }
+  return split(await openLabelledSource(folder, options), fraction, options);
 }
 
 async function listBoth(

@@ -6,7 +6,9 @@ import { listLabelledFolder } from "./class_folders.ts";
 import { joinSources } from "./joined_source.ts";
 import type { LabelledSource } from "./labelled.ts";
 import { isManifest, listLabelledManifest } from "./manifest.ts";
+import { isShardSet, openShards } from "./open_shards.ts";
 import { checkManifest, entriesOf, type SourceOptions } from "./open_source.ts";
+import { labelShards } from "./shard_source.ts";
 
 /** Labelled images with the names of their classes. */
 export type ClassifiedSource = LabelledSource & {
@@ -16,12 +18,17 @@ export type ClassifiedSource = LabelledSource & {
 
 async function openEntry(
   path: string,
-  { columns }: SourceOptions,
+  options: SourceOptions,
   classes?: readonly string[],
 ): Promise<ClassifiedSource> {
+  if (await isShardSet(path)) return await labelShards(await openShards(path, options), classes);
   if (!isManifest(path)) return await listLabelledFolder(path, classes);
   await checkManifest(path);
-  const { source, labels, unlabelled, classes: names } = await listLabelledManifest(path, columns, classes);
+  const { source, labels, unlabelled, classes: names } = await listLabelledManifest(
+    path,
+    options.columns,
+    classes,
+  );
   if (names.length > 1) return { ...source, labels, unlabelled, classes: names };
   throw new InputError(`"${path}" holds only one class, "${names[0]}"; at least two are needed`);
 }
@@ -34,8 +41,8 @@ function relabelled({ labels, classes }: ClassifiedSource, names: readonly strin
 }
 
 /**
- * The images of a data set with their labels: of a folder with one folder per class, of a manifest with a column of labels, or of
- * several of these, whose classes are put together.
+ * The images of a data set with their labels: of a folder with one folder per class, of a manifest with a column of labels, of
+ * shards, or of several of these, whose classes are put together.
  * @param classes the names that labels count, such as a checkpoint's; by default those that occur, at least two
  * @throws {InputError} one sentence that names what is missing, empty or wrong
  */

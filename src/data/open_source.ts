@@ -6,12 +6,13 @@ import { listImages } from "./image_folder.ts";
 import { joinSources, type WeightedSource } from "./joined_source.ts";
 import { isManifest, listManifest } from "./manifest.ts";
 import type { ManifestColumns } from "./manifest_columns.ts";
+import { isShardSet, openShards, type ShardOptions } from "./open_shards.ts";
 import { isRemote } from "./remote_files.ts";
 import type { ImageSource } from "./source.ts";
 
 /** How data sets are opened. */
-export interface SourceOptions {
-  /** Columns of manifests, where their names tell too little. */
+export interface SourceOptions extends Omit<ShardOptions, "columns"> {
+  /** Columns of manifests and Parquet files, where their names tell too little. */
   readonly columns?: ManifestColumns;
 }
 
@@ -36,14 +37,15 @@ export async function checkManifest(path: string): Promise<void> {
   }
 }
 
-async function openEntry(path: string, { columns }: SourceOptions): Promise<ImageSource> {
+async function openEntry(path: string, options: SourceOptions): Promise<ImageSource> {
+  if (await isShardSet(path)) return await openShards(path, options);
   if (!isManifest(path)) return await listImages(path);
   await checkManifest(path);
-  return await listManifest(path, columns);
+  return await listManifest(path, options.columns);
 }
 
 /**
- * The images of a data set: of a folder, of a manifest, a single one, or several of these.
+ * The images of a data set: of a folder, of a manifest, of shards, a single one, or several of these.
  * @throws {InputError} one sentence that names what is missing, empty or wrong
  */
 export async function openSource(data: DataSource, options: SourceOptions = {}): Promise<ImageSource> {

@@ -105,13 +105,13 @@ class IndexBuilder {
       offsets: Float64Array.from(this.#offsets),
       lengths: Uint32Array.from(this.#lengths),
       names: this.#names,
-      ...numbered(this.#labels),
+      ...numberedLabels(this.#labels),
     };
   }
 }
 
-/** Labels as numbers: their own where all are numbers, else those of the distinct words. */
-function numbered(labels: readonly (string | undefined)[]): Pick<TarIndex, "labels" | "words"> {
+/** Labels as a table keeps them: their own numbers where all are numbers, else those of the distinct words. */
+export function numberedLabels(labels: readonly (string | undefined)[]): Pick<TarIndex, "labels" | "words"> {
   const isNumber = (label: string) => /^\d{1,10}$/.test(label) && Number(label) <= MAX_LABEL;
   if (labels.every((label) => label === undefined || isNumber(label))) {
     return {

@@ -1,10 +1,17 @@
 /** WebDataset tar shards as a data set. */
 import { InputError } from "../util/errors.ts";
+import { BlockCache } from "../storage/block_cache.ts";
 import { BrokenImageError } from "./image.ts";
+import { OpenFiles, sharedCopy } from "./open_files.ts";
 import { CLASSES_FILE } from "./pack_target.ts";
 import { SampleNumbers, type ShardSource } from "./shard_source.ts";
 import { type ShardFile, ShardTables, type TableOptions } from "./shard_tables.ts";
-import { isWords, type TarIndex } from "./tar_index.ts";
+import { isWords } from "./tar_index.ts";
+
+/** Most bytes of remote shards that are held: what a buffer of 10,000 images of 100 kB spans. */
+const REMOTE_BYTES = 2 ** 30;
+/** Larger images are refused unread. */
+const MAX_IMAGE = 2 ** 30;
 
 /** The names in a `classes.json`. Throws `InputError` where it holds no list of distinct names. */
 function parseClasses(bytes: Uint8Array, shown: string): string[] {
@@ -40,10 +47,12 @@ export async function openTarShards(
     throw new InputError(`"${root}" ${files} without images: ${tables.others} other entries`);
   }
   const classBytes = await shards[0].beside(CLASSES_FILE);
+  const blocks = new BlockCache({ maxBytes: REMOTE_BYTES });
+  const remote = new OpenFiles(shards, (source) => blocks.open(source));
   /** A sample's shard and, while it can be had, its table. */
-  const find = (sample: number): { file: ShardFile; row: number; table: TarIndex | undefined } => {
+  const find = (sample: number) => {
     const { shard, row } = numbers.find(sample);
-    return { file: shards[shard], row, table: tables.table(shard) };
+    return { shard, file: shards[shard], row, table: tables.table(shard) };
   };
   const filled = [...shards.keys()].filter((shard) => tables.counts[shard] > 0);
   return {
@@ -63,9 +72,15 @@ export async function openTarShards(
       return `${file.shown}, entry ${entry}`;
     },
     locate(sample) {
-      const { file, row, table } = find(sample);
+      const { shard, file, row, table } = find(sample);
       if (table === undefined) throw new BrokenImageError("the table of its shard has vanished");
-      return { kind: "range", path: file.address, offset: table.offsets[row], length: table.lengths[row] };
+      const [offset, length] = [table.offsets[row], table.lengths[row]];
+      if (file.isLocal) return { kind: "range", path: file.address, offset, length };
+      if (length > MAX_IMAGE) throw new BrokenImageError(`it has ${length} bytes, more than any image needs`);
+      return remote.read(shard, offset, length).then((bytes) => ({
+        kind: "bytes",
+        bytes: sharedCopy(bytes),
+      }));
     },
     labelsOf(shard) {
       const table = tables.table(filled[shard]);

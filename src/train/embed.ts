@@ -1,5 +1,7 @@
 /** Features of a data set as a file. */
+import { isShardSet, openShards } from "../data/open_shards.ts";
 import { openSource } from "../data/open_source.ts";
+import { labelShards } from "../data/shard_source.ts";
 import { type ImageSource, namesOf } from "../data/source.ts";
 import { type TensorEntry, writeSafetensors } from "../formats/safetensors.ts";
 import { InputError, messageOf } from "../util/errors.ts";
@@ -41,9 +43,9 @@ export interface EmbedResult {
 export async function embed(which: WhichEncoder, options: EmbedOptions): Promise<EmbedResult> {
   const { data, out, force = false, onEvent = () => {} } = options;
   const write = writerFor(out);
-  const source = await openSource(data);
+  const onNotice = (message: string) => onEvent({ kind: "notice", message });
+  const { source, labels } = await openWithLabels(data, onNotice);
   await checkTarget(out, force);
-  const labels = classFolders(source);
   const classes = labels && [...new Set(labels)].sort();
   const inClasses = classes ? `, in ${classes.length} classes` : "";
   onEvent({ kind: "notice", message: `${source.length} images under ${source.root}${inClasses}` });
@@ -90,6 +92,25 @@ async function checkTarget(out: string, force: boolean): Promise<void> {
     await Deno.remove(await Deno.makeTempFile({ dir: folder, suffix: ".tmp" }));
   } catch (error) {
     throw new InputError(`--out ${out}: nothing can be written to ${folder} (${messageOf(error)})`);
+  }
+}
+
+/** The images, and the class of each: by folders or as shards say; null where not all have one. */
+async function openWithLabels(
+  data: string,
+  onNotice: (message: string) => void,
+): Promise<{ source: ImageSource; labels: readonly string[] | null }> {
+  if (!await isShardSet(data)) {
+    const source = await openSource(data);
+    return { source, labels: classFolders(source) };
+  }
+  const source = await openShards(data, { onNotice });
+  try {
+    const { labels, classes } = await labelShards(source);
+    return { source, labels: Array.from(labels, (label) => classes[label]) };
+  } catch (error) {
+    if (error instanceof InputError) return { source, labels: null }; // there are none, or not for all
+    throw error;
   }
 }
 

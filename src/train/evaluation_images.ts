@@ -4,6 +4,7 @@ import { splitLabelled } from "../data/labelled.ts";
 import { VALIDATION_FOLDERS } from "../data/labelled_images.ts";
 import { type ClassifiedSource, openLabelledSource } from "../data/labelled_source.ts";
 import { isManifest } from "../data/manifest.ts";
+import { namesShards, patternOf, type ShardParts, shardPartsIn } from "../data/open_shards.ts";
 import type { ManifestColumns } from "../data/manifest_columns.ts";
 import { InputError } from "../util/errors.ts";
 import { joinPath, pathExists } from "../util/files.ts";
@@ -40,7 +41,11 @@ export async function listEvaluationImages(
   options: EvaluationImagesOptions,
 ): Promise<EvaluationImages> {
   const { classes, split, seed } = options;
-  if (typeof root !== "string" || isManifest(root)) return await listWhole(root, options);
+  if (typeof root !== "string" || isManifest(root) || namesShards(root)) {
+    return await listWhole(root, options);
+  }
+  const parts = await shardPartsIn(root);
+  if (parts) return await listShards(root, parts, options);
   const train = joinPath(root, "train");
   if (typeof split === "number") {
     const all = await listClasses(await pathExists(train) ? train : root, options);
@@ -60,6 +65,17 @@ export async function listEvaluationImages(
     );
   }
   return await listClasses(root, options);
+}
+
+/** The images of a folder of shards: of those that a part is called by, or the share of all that was split off. */
+async function listShards(
+  root: string,
+  parts: ShardParts,
+  options: EvaluationImagesOptions,
+): Promise<EvaluationImages> {
+  const part = options.split ?? VALIDATION_FOLDERS.find((name) => parts.has(name));
+  if (typeof part !== "string" || !parts.has(part)) return await listWhole(root, options);
+  return await listClasses(patternOf(root, part, parts), options);
 }
 
 /** The images of a manifest or of several data sets, or the share of them that was split off. */

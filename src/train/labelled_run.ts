@@ -31,6 +31,7 @@ export async function listImagesOf(
     option: "--split (data.split)",
     validation: data.val,
     columns: columnsOf(data),
+    onNotice: (message) => onEvent({ kind: "notice", message }),
   });
   const { classes, train, validation } = images;
   const message = `${classes.length} classes, ${train.length} images to train and ` +

@@ -57,6 +57,7 @@ export async function evaluateNeighbours(
     fraction: split,
     seed,
     validation: queriesOf,
+    onNotice: (message) => onEvent({ kind: "notice", message }),
   });
   checkNeighbours(ks, train.length, data);
   const message = `${classes.length} classes, ${train.length} training images and ` +

@@ -46,7 +46,11 @@ export async function pretrain(
       job: "pretrain",
       config,
       yaml: toYaml(config),
-      source: () => openSource(data.train, { columns: columnsOf(data) }),
+      source: () =>
+        openSource(data.train, {
+          columns: columnsOf(data),
+          onNotice: (message) => options.onEvent?.({ kind: "notice", message }),
+        }),
       images: { imageSize, channels, augment: data.augment, ...readingOf(data) },
       create: (_, cleanup) => createModel(config, cleanup),
     },

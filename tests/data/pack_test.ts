@@ -1,5 +1,6 @@
 import { listImages } from "../../src/data/image_folder.ts";
 import { type PackEvent, type PackOptions, packShards } from "../../src/data/pack.ts";
+import { openForPacking } from "../../src/data/pack_source.ts";
 import { keyOf, labelsByFolder } from "../../src/data/pack_names.ts";
 import { readSample } from "../../src/data/sample_bytes.ts";
 import { localShards, shardsInFolder } from "../../src/data/shard_files.ts";
@@ -223,6 +224,29 @@ Deno.test("keys have no dot in their last part, and lead nowhere", () => {
   assertEquals(keyOf("/abs/../x/./y.png"), { key: "abs/x/y", ending: "png" });
   assertEquals(keyOf("plain"), { key: "plain", ending: "jpg" });
 });
+
+Deno.test("shards and tables are packed anew with their labels", () =>
+  inFolder(async (folder) => {
+    const root = await pictures(folder);
+    await pack(root, `${folder}/first`, { check: false });
+    const labelled = await openForPacking(`${folder}/first`, { cache: null });
+    await pack(root, `${folder}/second`, { ...labelled, check: false, shardSamples: 2 });
+    const source = await opened(`${folder}/second`);
+    const { labels, classes } = await labelShards(source);
+    assertEquals([[...labels], classes, source.name(4)], [
+      [0, 0, 0, 1, 1],
+      ["cat", "dog"],
+      "set-000002.tar/set-000001.tar/dog/z.png",
+    ]);
+    await Deno.writeTextFile(`${folder}/list.csv`, "path\npictures/cat/a.jpg\n");
+    await assertRejects(
+      () => openForPacking(`${folder}/list.csv`),
+      InputError,
+      "--unlabelled packs images without labels",
+    );
+    assertEquals((await openForPacking(`${folder}/list.csv`, { unlabelled: true })).source.length, 1);
+    assertEquals((await openForPacking(root)).labels?.classes, ["cat", "dog"]);
+  }));
 
 Deno.test("parts of a data set are no classes", () =>
   inFolder(async (folder) => {

@@ -1,6 +1,8 @@
 /** Shards of images. */
 
 import { memoryBytes } from "../../src/formats/byte_source.ts";
+import { readParquetFooter } from "../../src/formats/parquet_footer.ts";
+import { decodeByteColumn, decodeNumberColumn, ParquetPageError } from "../../src/formats/parquet_pages.ts";
 import { TarReader } from "../../src/formats/tar.ts";
 import { TAR_BLOCK } from "../../src/formats/tar_header.ts";
 import { fixtures, type Target, texts } from "./target.ts";
@@ -54,4 +56,43 @@ export const tar: Target = {
     repair: repairTar,
   }),
   read: readWhole,
+};
+
+/** Decodes every column of every row group. */
+async function readParquet(bytes: Uint8Array): Promise<void> {
+  const { columns, rowGroups } = await readParquetFooter(memoryBytes(bytes), "x.parquet");
+  for (const { chunks } of rowGroups) {
+    for (const [i, chunk] of chunks.entries()) {
+      const pages = bytes.subarray(chunk.offset, chunk.offset + chunk.length);
+      if (columns[i].type === "BYTE_ARRAY") decodeByteColumn(pages, chunk, columns[i]);
+      else if (columns[i].type.startsWith("INT")) decodeNumberColumn(pages, chunk, columns[i]);
+    }
+  }
+}
+
+/** Parquet files. */
+export const parquet: Target = {
+  name: "parquet",
+  recipe: async () => ({
+    seeds: await fixtures(
+      ...["snappy_dictionary", "plain", "zstd_v2", "gzip_v2_plain", "brotli", "words"].map((name) =>
+        `parquet/${name}.parquet`
+      ),
+    ),
+    words: texts(
+      "PAR1",
+      "PARE",
+      "\x15\x00",
+      "\x15\x04",
+      "\x19\x1c",
+      "\x19\xfc",
+      "\x18\x05image",
+      "\xff\xff\xff\xff\x0f",
+      "\x00",
+      "\x80\x80\x80\x80",
+    ),
+    isText: false,
+  }),
+  read: readParquet,
+  mayThrow: (error) => error instanceof ParquetPageError, // the reader of shards adds the file and the rows
 };
