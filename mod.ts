@@ -254,6 +254,7 @@ export { type ImageBatch, type Loader, type LoaderOptions, openLoader } from "./
 export type { Part } from "./src/data/sampler.ts";
 export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
 export { officialCropShare } from "./src/data/augment.ts";
+export { type DataStatistics, measureImages, type StatisticsOptions } from "./src/data/statistics.ts";
 
 // Bytes at an address: paths, HTTP and S3
 export type { ByteSource } from "./src/formats/byte_source.ts";

@@ -18,6 +18,7 @@ import { linprobe } from "./linprobe.ts";
 import { predict } from "./predict.ts";
 import { pretrain } from "./pretrain.ts";
 import { reconstruct } from "./reconstruct.ts";
+import { stats } from "./stats.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 
 /** Every command, in the order of help. */
@@ -32,6 +33,7 @@ export const commands: readonly (Command | CommandGroup)[] = [
   attention,
   reconstruct,
   data,
+  stats,
   convert,
   inspect,
   bench,

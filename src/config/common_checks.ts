@@ -145,7 +145,7 @@ export function checkReading(
     : null;
   for (const name of ["mean", "std"] as const) {
     if (why === null || settings.given(dataFields[name]) !== undefined) continue;
-    throw new InputError(`${dataFields[name].key} must be given where ${why}`);
+    throw new InputError(`${dataFields[name].key} must be given where ${why}; mae stats measures it`);
   }
 }
 

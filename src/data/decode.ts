@@ -118,6 +118,12 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Pr
   return options.exif === "apply" ? turnUpright({ ...image, orientation }) : image;
 }
 
+/** Channels that a model for such files usually has: 3 for gray and colours, else as many as there are bands. */
+export async function usualChannels(bytes: Uint8Array): Promise<number> {
+  const { channels, colors = channels } = await decodeStored(bytes, MAX_PIXELS, false);
+  return colors > 0 ? 3 : channels;
+}
+
 /** The nearest of 255 steps between the values that count as 0 and 1. */
 function toBytes(data: Samples, [low, high]: readonly [number, number]): Uint8Array {
   const out = new Uint8ClampedArray(data.length);

@@ -10,6 +10,7 @@ import { randomResizedCropBox } from "./crop.ts";
 import { decodeBox, decodeDeepImage, decodeImage } from "./decode.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
 import { BrokenImageError, type DeepImage, type Image } from "./image.ts";
+import { measureImage, recordLength } from "./measure.ts";
 import { readSampleSync } from "./sample_bytes.ts";
 import { augmentationStream } from "./sampler.ts";
 import type { SampleLocation } from "./source.ts";
@@ -45,10 +46,19 @@ export interface CenterCrop {
   readonly cropShare: number;
 }
 
+/** Instead of an example: numbers about the whole image, for statistics. */
+export interface Measuring {
+  /** Marks it. */
+  readonly measure: true;
+}
+
+/** How an image becomes an example. */
+export type Augmentation = AugmentConfig | FinetuneAugment | CenterCrop;
+
 /** How examples are made of files. */
 export interface RenderSettings extends ImageSettings {
   /** Random crop and flip, and for fine-tuning what changes colours and shapes; or no randomness at all. */
-  readonly augment: AugmentConfig | FinetuneAugment | CenterCrop;
+  readonly augment: Augmentation | Measuring;
   /** The run's seed. */
   readonly seed: number;
 }
@@ -94,11 +104,12 @@ export async function readDeepImage(
 /** Makes one example of 8 bits in its place. */
 async function renderBytes(
   settings: RenderSettings,
+  augment: Augmentation,
   epoch: number,
   { location, position }: Item,
   out: Uint8Array,
 ): Promise<void> {
-  const { imageSize, augment, seed } = settings;
+  const { imageSize, seed } = settings;
   if ("cropShare" in augment) {
     transformForEvaluation(await readImage(location, settings), imageSize, augment.cropShare, out);
     return;
@@ -114,11 +125,12 @@ async function renderBytes(
 /** Makes one example of floats in its place; what changes colours is left out, as the configuration sees to. */
 async function renderFloats(
   settings: RenderSettings,
+  augment: Augmentation,
   epoch: number,
   { location, position }: Item,
   out: Float32Array,
 ): Promise<void> {
-  const { imageSize, augment, seed } = settings;
+  const { imageSize, seed } = settings;
   const image = await readDeepImage(location, settings);
   if ("cropShare" in augment) {
     transformDeepForEvaluation(image, imageSize, augment.cropShare, out);
@@ -127,6 +139,17 @@ async function renderFloats(
   const stream = augmentationStream(seed, epoch, position);
   const box = randomResizedCropBox(image.height, image.width, augment, stream);
   augmentDeepForTraining({ image, box }, imageSize, augment, stream, out);
+}
+
+/** Writes the numbers of one image in its place: `memory` holds a record of float64 for each slot. */
+async function measure(
+  settings: RenderSettings,
+  { location, slot }: Item,
+  memory: ArrayBufferLike,
+): Promise<void> {
+  const length = recordLength(settings.channels);
+  const record = new Float64Array(memory, slot * length * Float64Array.BYTES_PER_ELEMENT, length);
+  measureImage(await readDeepImage(location, settings), record);
 }
 
 /**
@@ -139,12 +162,14 @@ export async function renderItem(
   item: Item,
   batch: PixelValues,
 ): Promise<ItemFailure | undefined> {
-  const { imageSize, channels } = settings;
+  const { imageSize, channels, augment } = settings;
   const length = imageSize[0] * imageSize[1] * channels;
   const from = item.slot * length, to = from + length;
   try {
-    if (batch instanceof Float32Array) await renderFloats(settings, epoch, item, batch.subarray(from, to));
-    else await renderBytes(settings, epoch, item, batch.subarray(from, to));
+    if ("measure" in augment) await measure(settings, item, batch.buffer);
+    else if (batch instanceof Float32Array) {
+      await renderFloats(settings, augment, epoch, item, batch.subarray(from, to));
+    } else await renderBytes(settings, augment, epoch, item, batch.subarray(from, to));
   } catch (error) {
     if (error instanceof BrokenImageError) return { slot: item.slot, reason: error.message };
     throw error;

@@ -263,7 +263,10 @@ Deno.test("resolvePretrainConfig() refuses bands and ranges that cannot be, and 
       "data.bands must be a list of whole numbers from 1 to 65535 or null, not [0,1,2]",
     ],
     [["data.range=[1, 1]"], "data.range [1,1] (from --set) must be two numbers that differ"],
-    [["data.bands=[3, 2, 1]"], "data.mean must be given where data.bands chooses bands"],
+    [
+      ["data.bands=[3, 2, 1]"],
+      "data.mean must be given where data.bands chooses bands; mae stats measures it",
+    ],
     [["data.range=[0, 4095]", "data.mean=[0, 0, 0]"], "data.std must be given where data.range is given"],
     [["model.channels=5"], "data.mean must be given where model.channels is 5"],
     [["data.values=float16"], 'data.values must be "auto", "uint8" or "float32", not "float16"'],
