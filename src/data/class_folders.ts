@@ -37,6 +37,27 @@ function classesIn(source: ImageSource): Set<string> {
   return classes;
 }
 
+/**
+ * The images of a source that lie in folders, with the first folder of each as its class.
+ * @param classes the names that labels count; by default those of the folders, in byte order, at least two
+ * @throws {InputError} where there are no folders, or one that is none of `classes`
+ */
+export function labelByFolders(
+  source: ImageSource,
+  classes?: readonly string[],
+): LabelledSource & { readonly classes: readonly string[] } {
+  const names = classes ?? sortByBytes([...classesIn(source)].filter((name) => name !== ""));
+  if (names.length < 2) {
+    throw new InputError(
+      `"${source.root}" holds images of ${
+        names.length === 1 ? `only one class, "${names[0]}"` : "no classes"
+      }; ` +
+        "labels come from one folder of images per class, at least two",
+    );
+  }
+  return { ...label(source, names), classes: names };
+}
+
 /** The class names of a folder, each checked to hold an image. */
 async function findClasses(source: ImageSource): Promise<string[]> {
   const names = await folderNames(source.root);

@@ -15,6 +15,7 @@ import { type ClassifiedSource, openLabelledSource } from "./labelled_source.ts"
 import { isManifest } from "./manifest.ts";
 import { namesShards, patternOf, type ShardParts, shardPartsIn } from "./open_shards.ts";
 import type { SourceOptions } from "./open_source.ts";
+import { isRemote } from "./remote_files.ts";
 
 /** What a data set is made of besides the images to train with. */
 export interface LabelledImagesOptions extends SplitOptions, SourceOptions {
@@ -38,7 +39,7 @@ export async function listLabelledImages(
   const { fraction, option = SPLIT, validation = null } = options;
   if (fraction !== undefined) checkFraction(fraction, option);
   if (validation !== null) return await listBoth(data, validation, options);
-  if (typeof data === "string" && !isManifest(data) && !namesShards(data)) {
+  if (typeof data === "string" && !isManifest(data) && !namesShards(data) && !isRemote(data)) {
     const parts = await shardPartsIn(data);
     return parts ? await listShards(data, parts, options) : await listFolder(data, options);
   }

@@ -1,13 +1,15 @@
 /** From what the user calls a labelled data set to its samples and labels. */
 import type { DataSource } from "../config/types.ts";
+import { Storage } from "../storage/storage.ts";
 import { sortByBytes } from "../util/byte_order.ts";
 import { InputError } from "../util/errors.ts";
-import { listLabelledFolder } from "./class_folders.ts";
+import { labelByFolders, listLabelledFolder } from "./class_folders.ts";
 import { joinSources } from "./joined_source.ts";
 import type { LabelledSource } from "./labelled.ts";
 import { isManifest, listLabelledManifest } from "./manifest.ts";
 import { isShardSet, openShards } from "./open_shards.ts";
-import { checkManifest, entriesOf, type SourceOptions } from "./open_source.ts";
+import { checkManifest, entriesOf, openEntry, type SourceOptions } from "./open_source.ts";
+import { isRemote } from "./remote_files.ts";
 import { labelShards } from "./shard_source.ts";
 
 /** Labelled images with the names of their classes. */
@@ -16,18 +18,23 @@ export type ClassifiedSource = LabelledSource & {
   readonly classes: readonly string[];
 };
 
-async function openEntry(
+async function openLabelledEntry(
   path: string,
-  options: SourceOptions,
+  options: SourceOptions & { readonly storage: Storage },
   classes?: readonly string[],
 ): Promise<ClassifiedSource> {
   if (await isShardSet(path)) return await labelShards(await openShards(path, options), classes);
-  if (!isManifest(path)) return await listLabelledFolder(path, classes);
+  if (!isManifest(path)) {
+    return isRemote(path)
+      ? labelByFolders(await openEntry(path, options), classes)
+      : await listLabelledFolder(path, classes);
+  }
   await checkManifest(path);
   const { source, labels, unlabelled, classes: names } = await listLabelledManifest(
     path,
     options.columns,
     classes,
+    options.storage,
   );
   if (names.length > 1) return { ...source, labels, unlabelled, classes: names };
   throw new InputError(`"${path}" holds only one class, "${names[0]}"; at least two are needed`);
@@ -52,8 +59,11 @@ export async function openLabelledSource(
   classes?: readonly string[],
 ): Promise<ClassifiedSource> {
   const entries = entriesOf(data);
+  const { storage = new Storage() } = options;
   const opened: ClassifiedSource[] = [];
-  for (const { source } of entries) opened.push(await openEntry(source, options, classes));
+  for (const { source } of entries) {
+    opened.push(await openLabelledEntry(source, { ...options, storage }, classes));
+  }
   if (opened.length === 1) return opened[0];
   const names = classes ?? sortByBytes([...new Set(opened.flatMap((one) => one.classes))]);
   const joined = joinSources(opened.map((source, i) => ({ source, weight: entries[i].weight })));

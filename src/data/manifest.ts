@@ -4,10 +4,10 @@ import { eachCsvRow, eachJsonRow, type TableFormat, tableFormatOf } from "../for
 import { Storage } from "../storage/storage.ts";
 import { sortByBytes } from "../util/byte_order.ts";
 import { didYouMean, InputError } from "../util/errors.ts";
-import { directoryOf, joinPath } from "../util/files.ts";
 import { quoted } from "../util/quoted.ts";
 import { TextTable } from "../util/text_table.ts";
 import { findColumns, type FoundColumns, type ManifestColumns, noLabels } from "./manifest_columns.ts";
+import { checkPath, resolvePath, shownPath } from "./manifest_paths.ts";
 import { isRemote, RemoteFiles } from "./remote_files.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -45,7 +45,7 @@ class RowReader {
   add(path: string, label: string, line: number): void {
     const where = `"${this.manifest}" line ${line}`;
     if (path === "") throw new InputError(`${where} has no path`);
-    checkPath(path, where);
+    checkPath(path, isRemote(this.manifest), where);
     if (this.classes === null) return this.paths.add(path);
     if (label === "") {
       this.unlabelled++;
@@ -82,27 +82,6 @@ class RowReader {
       labels: this.#labels.slice(0, paths.length),
       names: [...this.#numbers.keys()],
     };
-  }
-}
-
-/** Whether a path says itself where it is: from the root of a file system, a drive, or a server. */
-export function isAbsolute(path: string): boolean {
-  return /^([\\/]|[a-zA-Z]:[\\/]|[a-z][a-z0-9+.-]*:\/\/)/.test(path);
-}
-
-/** Refuses a relative path that leads out of the manifest's folder. */
-function checkPath(path: string, where: string): void {
-  if (!path.includes("..") || isAbsolute(path)) return;
-  let depth = 0;
-  for (const part of path.split(/[\\/]/)) {
-    if (part === "..") depth--;
-    else if (part !== "" && part !== ".") depth++;
-    if (depth < 0) {
-      throw new InputError(
-        `${where} has the path ${quoted(path)}, which climbs out of the manifest's folder; ` +
-          "give it as an absolute path, or put the manifest above all of its images",
-      );
-    }
   }
 }
 
@@ -151,7 +130,11 @@ function textOf(value: unknown): string {
 
 /** Whether a path names a manifest, by its ending. */
 export function isManifest(path: string): boolean {
-  return tableFormatOf(path) !== undefined;
+  return formatOf(path) !== undefined;
+}
+
+function formatOf(path: string): TableFormat | undefined {
+  return tableFormatOf(isRemote(path) ? path.replace(/[?#].*$/s, "") : path);
 }
 
 async function read(
@@ -160,7 +143,7 @@ async function read(
   classes: readonly string[] | null | undefined,
   storage: Storage,
 ): Promise<Rows> {
-  const format = tableFormatOf(manifest);
+  const format = formatOf(manifest);
   if (format === undefined) throw new InputError(`"${manifest}" is no .csv, .tsv or .jsonl file`);
   const reader = new RowReader(manifest, classes);
   using bytes = await storage.open(manifest);
@@ -173,17 +156,13 @@ async function read(
 
 function sourceOf(manifest: string, { paths }: Rows, storage: Storage): ImageSource {
   const remote = new RemoteFiles(storage);
-  const folder = directoryOf(manifest);
-  const path = (sample: number) => {
-    const own = paths.at(sample);
-    return isAbsolute(own) ? own : folder === "." ? own : joinPath(folder, own);
-  };
+  const path = (sample: number) => resolvePath(manifest, paths.at(sample));
   return {
-    root: manifest,
+    root: shownPath(manifest),
     length: paths.length,
     others: 0,
     name: (sample) => paths.at(sample),
-    path,
+    path: (sample) => shownPath(path(sample)),
     locate(sample) {
       const own = path(sample);
       return isRemote(own) ? remote.fetch(own) : { kind: "file", path: own };

@@ -1,5 +1,6 @@
 /** From what the user calls a data set to its samples. */
 import type { DataConfig, DataSource } from "../config/types.ts";
+import { Storage } from "../storage/storage.ts";
 import { InputError } from "../util/errors.ts";
 import { didYouMeanPath, pathExists } from "../util/files.ts";
 import { listImages } from "./image_folder.ts";
@@ -8,6 +9,7 @@ import { isManifest, listManifest } from "./manifest.ts";
 import type { ManifestColumns } from "./manifest_columns.ts";
 import { isShardSet, openShards, type ShardOptions } from "./open_shards.ts";
 import { isRemote } from "./remote_files.ts";
+import { listRemoteImages } from "./remote_images.ts";
 import type { ImageSource } from "./source.ts";
 
 /** How data sets are opened. */
@@ -37,11 +39,17 @@ export async function checkManifest(path: string): Promise<void> {
   }
 }
 
-async function openEntry(path: string, options: SourceOptions): Promise<ImageSource> {
+/** The images of one entry. */
+export async function openEntry(
+  path: string,
+  options: SourceOptions & { readonly storage: Storage },
+): Promise<ImageSource> {
   if (await isShardSet(path)) return await openShards(path, options);
-  if (!isManifest(path)) return await listImages(path);
-  await checkManifest(path);
-  return await listManifest(path, options.columns);
+  if (isManifest(path)) {
+    await checkManifest(path);
+    return await listManifest(path, options.columns, options.storage);
+  }
+  return isRemote(path) ? await listRemoteImages(path, options.storage) : await listImages(path);
 }
 
 /**
@@ -49,9 +57,10 @@ async function openEntry(path: string, options: SourceOptions): Promise<ImageSou
  * @throws {InputError} one sentence that names what is missing, empty or wrong
  */
 export async function openSource(data: DataSource, options: SourceOptions = {}): Promise<ImageSource> {
+  const { storage = new Storage() } = options;
   const opened: WeightedSource[] = [];
   for (const { source, weight } of entriesOf(data)) {
-    opened.push({ source: await openEntry(source, options), weight });
+    opened.push({ source: await openEntry(source, { ...options, storage }), weight });
   }
   return joinSources(opened);
 }

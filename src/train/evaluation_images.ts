@@ -6,6 +6,7 @@ import { type ClassifiedSource, openLabelledSource } from "../data/labelled_sour
 import { isManifest } from "../data/manifest.ts";
 import { namesShards, patternOf, type ShardParts, shardPartsIn } from "../data/open_shards.ts";
 import type { ManifestColumns } from "../data/manifest_columns.ts";
+import { isRemote } from "../data/remote_files.ts";
 import { InputError } from "../util/errors.ts";
 import { joinPath, pathExists } from "../util/files.ts";
 
@@ -41,7 +42,7 @@ export async function listEvaluationImages(
   options: EvaluationImagesOptions,
 ): Promise<EvaluationImages> {
   const { classes, split, seed } = options;
-  if (typeof root !== "string" || isManifest(root) || namesShards(root)) {
+  if (typeof root !== "string" || isManifest(root) || namesShards(root) || isRemote(root)) {
     return await listWhole(root, options);
   }
   const parts = await shardPartsIn(root);
