@@ -1,12 +1,13 @@
 /** From what the user calls a labelled data set to its samples and labels. */
 import type { DataSource } from "../config/types.ts";
-import { Storage } from "../storage/storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import { sortByBytes } from "../util/byte_order.ts";
 import { InputError } from "../util/errors.ts";
 import { labelByFolders, listLabelledFolder } from "./class_folders.ts";
 import { joinSources } from "./joined_source.ts";
 import type { LabelledSource } from "./labelled.ts";
 import { isManifest, listLabelledManifest } from "./manifest.ts";
+import { patientStorage } from "./patient_storage.ts";
 import { isShardSet, openShards } from "./open_shards.ts";
 import { checkManifest, entriesOf, openEntry, type SourceOptions } from "./open_source.ts";
 import { isRemote } from "./remote_files.ts";
@@ -59,7 +60,7 @@ export async function openLabelledSource(
   classes?: readonly string[],
 ): Promise<ClassifiedSource> {
   const entries = entriesOf(data);
-  const { storage = new Storage() } = options;
+  const storage = options.storage ?? patientStorage(options.onNotice);
   const opened: ClassifiedSource[] = [];
   for (const { source } of entries) {
     opened.push(await openLabelledEntry(source, { ...options, storage }, classes));

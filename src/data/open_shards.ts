@@ -1,11 +1,12 @@
 /** From what the user calls a data set in shards to its samples: a pattern, a file or a folder, here or behind a network. */
 import { parseAddress } from "../storage/address.ts";
-import { Storage } from "../storage/storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import { InputError } from "../util/errors.ts";
 import { baseName, joinPath } from "../util/files.ts";
 import { isImageName } from "./image_folder.ts";
 import type { ColumnNames } from "./parquet_columns.ts";
 import { openParquetShards } from "./parquet_source.ts";
+import { patientStorage } from "./patient_storage.ts";
 import { commonFolder, localShard, MAX_BESIDE, shardsInFolder } from "./shard_files.ts";
 import type { ShardSource } from "./shard_source.ts";
 import { type ShardFile, tableFolder, type TableOptions } from "./shard_tables.ts";
@@ -17,7 +18,7 @@ export interface ShardOptions extends Pick<TableOptions, "cache"> {
   readonly columns?: ColumnNames;
   /** Reads what lies behind a network. */
   readonly storage?: Storage;
-  /** Hears, once, that shards behind a network have to be read from one end to the other. */
+  /** Hears, once, that shards behind a network have to be read from one end to the other, and of a network that stays away. */
   readonly onNotice?: (message: string) => void;
 }
 
@@ -157,7 +158,8 @@ function passNotice(cache: string | null, onNotice: ShardOptions["onNotice"]): T
  * @throws {InputError} one sentence that names the shard, and where it helps the entry
  */
 export async function openShards(text: string, options: ShardOptions = {}): Promise<ShardSource> {
-  const { storage = new Storage(), columns, cache = tableFolder(), onNotice } = options;
+  const { columns, cache = tableFolder(), onNotice } = options;
+  const storage = options.storage ?? patientStorage(onNotice);
   const { addresses, kind } = await addressesOf(text, storage);
   const twice = addresses.find((address, i) => addresses.indexOf(address) < i);
   if (twice !== undefined) throw new InputError(`"${text}" stands for "${twice}" twice`);

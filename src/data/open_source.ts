@@ -1,12 +1,13 @@
 /** From what the user calls a data set to its samples. */
 import type { DataConfig, DataSource } from "../config/types.ts";
-import { Storage } from "../storage/storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import { InputError } from "../util/errors.ts";
 import { didYouMeanPath, pathExists } from "../util/files.ts";
 import { listImages } from "./image_folder.ts";
 import { joinSources, type WeightedSource } from "./joined_source.ts";
 import { isManifest, listManifest } from "./manifest.ts";
 import type { ManifestColumns } from "./manifest_columns.ts";
+import { patientStorage } from "./patient_storage.ts";
 import { isShardSet, openShards, type ShardOptions } from "./open_shards.ts";
 import { isRemote } from "./remote_files.ts";
 import { listRemoteImages } from "./remote_images.ts";
@@ -57,7 +58,7 @@ export async function openEntry(
  * @throws {InputError} one sentence that names what is missing, empty or wrong
  */
 export async function openSource(data: DataSource, options: SourceOptions = {}): Promise<ImageSource> {
-  const { storage = new Storage() } = options;
+  const storage = options.storage ?? patientStorage(options.onNotice);
   const opened: WeightedSource[] = [];
   for (const { source, weight } of entriesOf(data)) {
     opened.push({ source: await openEntry(source, { ...options, storage }), weight });

@@ -88,7 +88,7 @@ Deno.test("a table behind the network names what lies beside it", () =>
     const address = `http://127.0.0.1:${server.addr.port}/sets/list.csv`;
     const source = await listManifest(address, undefined, storage);
     assertEquals(namesOf(source), ["a b/1.jpg"]);
-    assertEquals(source.path(0), `http://127.0.0.1:${server.addr.port}/sets/a b/1.jpg`);
+    assertEquals(source.path(0), `http://127.0.0.1:${server.addr.port}/sets/a%20b/1.jpg`);
     await Deno.mkdir(`${folder}/sets/a b`);
     await Deno.writeTextFile(`${folder}/sets/a b/1.jpg`, "image");
     const location = await source.locate(0);
