@@ -13,6 +13,7 @@ import {
 } from "./labelled.ts";
 import { type ClassifiedSource, openLabelledSource } from "./labelled_source.ts";
 import { isManifest } from "./manifest.ts";
+import { imageNetRoot } from "./imagenet.ts";
 import { namesShards, patternOf, type ShardParts, shardPartsIn } from "./open_shards.ts";
 import type { SourceOptions } from "./open_source.ts";
 import { isRemote } from "./remote_files.ts";
@@ -109,8 +110,9 @@ function split(all: ClassifiedSource, fraction: number, { seed }: SplitOptions):
   return splitLabelled(all, all.classes, fraction, seed);
 }
 
-async function listFolder(root: string, options: LabelledImagesOptions): Promise<LabelledImages> {
+async function listFolder(given: string, options: LabelledImagesOptions): Promise<LabelledImages> {
   const { fraction, option = SPLIT } = options;
+  const root = await imageNetRoot(given);
   const folders = await folderNames(root);
   const validationFolder = VALIDATION_FOLDERS.find((name) => folders.includes(name));
   const hasTrain = folders.includes("train");

@@ -4,6 +4,7 @@ import type { Storage } from "../storage/storage.ts";
 import { sortByBytes } from "../util/byte_order.ts";
 import { InputError } from "../util/errors.ts";
 import { labelByFolders, listLabelledFolder } from "./class_folders.ts";
+import { listImageNetValidation } from "./imagenet.ts";
 import { joinSources } from "./joined_source.ts";
 import type { LabelledSource } from "./labelled.ts";
 import { isManifest, listLabelledManifest } from "./manifest.ts";
@@ -28,7 +29,7 @@ async function openLabelledEntry(
   if (!isManifest(path)) {
     return isRemote(path)
       ? labelByFolders(await openEntry(path, options), classes)
-      : await listLabelledFolder(path, classes);
+      : await listImageNetValidation(path, classes) ?? await listLabelledFolder(path, classes);
   }
   await checkManifest(path);
   const { source, labels, unlabelled, classes: names } = await listLabelledManifest(

@@ -1,5 +1,6 @@
 /** Which images of a data set a trained classifier is evaluated on. */
 import type { DataSource } from "../config/types.ts";
+import { imageNetRoot } from "../data/imagenet.ts";
 import { splitLabelled } from "../data/labelled.ts";
 import { VALIDATION_FOLDERS } from "../data/labelled_images.ts";
 import { type ClassifiedSource, openLabelledSource } from "../data/labelled_source.ts";
@@ -38,13 +39,14 @@ export type EvaluationImages = ClassifiedSource;
  * @throws {InputError} when there are none, or they are of a class that the classifier does not know
  */
 export async function listEvaluationImages(
-  root: DataSource,
+  data: DataSource,
   options: EvaluationImagesOptions,
 ): Promise<EvaluationImages> {
   const { classes, split, seed } = options;
-  if (typeof root !== "string" || isManifest(root) || namesShards(root) || isRemote(root)) {
-    return await listWhole(root, options);
+  if (typeof data !== "string" || isManifest(data) || namesShards(data) || isRemote(data)) {
+    return await listWhole(data, options);
   }
+  const root = await imageNetRoot(data);
   const parts = await shardPartsIn(root);
   if (parts) return await listShards(root, parts, options);
   const train = joinPath(root, "train");
