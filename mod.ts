@@ -237,6 +237,9 @@ export { listLabelledFolder } from "./src/data/class_folders.ts";
 export { type LabelledImagesOptions, listLabelledImages } from "./src/data/labelled_images.ts";
 export { type ClassifiedSource, openLabelledSource } from "./src/data/labelled_source.ts";
 export { openSource, type SourceOptions } from "./src/data/open_source.ts";
+export { openShards, type ShardOptions } from "./src/data/open_shards.ts";
+export type { ShardSource } from "./src/data/shard_source.ts";
+export { type PackEvent, type PackOptions, type PackResult, packShards } from "./src/data/pack.ts";
 export type { ManifestColumns } from "./src/data/manifest_columns.ts";
 export { listImages } from "./src/data/image_folder.ts";
 export {

@@ -25,13 +25,21 @@ type Images = readonly (Uint8Array | undefined)[];
 const MAX_CHUNK = 2 ** 31 - 1;
 /** Bytes of row groups that are read side by side, one at least. */
 const AT_ONCE = 512 * 2 ** 20;
-/** Bytes of images that may be held by default. */
-export const HELD_BYTES = 2 ** 30;
+/** Bytes of images that may be held by default where the system does not tell its memory, and least. */
+const HELD_BYTES = 2 ** 30;
+
+/** Bytes of images that may be held by default: a sixteenth of the memory, at least 1 GiB. */
+function roomForImages(): number {
+  if (Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state !== "granted") {
+    return HELD_BYTES;
+  }
+  return Math.max(HELD_BYTES, Deno.systemMemoryInfo().total / 16);
+}
 
 /**
  * Decodes a row group when one of its images is asked for, and holds the others, in memory that workers share. An image that
- * was given away is held no longer; where too many are held the oldest are dropped, and their group is decoded again when one
- * of them is asked for.
+ * was given away is held no longer; where too many are held the oldest are dropped, and their group is decoded again for each
+ * of them that is asked for.
  */
 export class GroupImages {
   /** How often a row group was decoded. */
@@ -40,6 +48,8 @@ export class GroupImages {
   readonly #most: number;
   /** Images by number of the sample, the oldest first. */
   readonly #held = new Map<number, Uint8Array>();
+  /** Images that were dropped before they were asked for. */
+  readonly #dropped = new Set<number>();
   #bytes = 0;
   /** Groups that are being decoded. */
   readonly #underWay = new Map<ImageGroup, Promise<Images>>();
@@ -49,7 +59,7 @@ export class GroupImages {
   readonly #waiting: (() => void)[] = [];
 
   /** Of these files; `most` bytes of images are held. */
-  constructor(files: OpenFiles, most: number = HELD_BYTES) {
+  constructor(files: OpenFiles, most: number = roomForImages()) {
     this.#files = files;
     this.#most = most;
   }
@@ -60,12 +70,15 @@ export class GroupImages {
    */
   async take(group: ImageGroup, row: number): Promise<Uint8Array> {
     const sample = group.start + row;
-    const images = this.#held.has(sample) ? [] : await this.#decode(group);
+    // Whoever comes back for a dropped image takes that one only, or the others would drive out more.
+    const isLate = this.#dropped.delete(sample);
+    const images = this.#held.has(sample) ? [] : await this.#decode(group, !isLate);
     const held = this.#held.get(sample);
     if (held) {
       this.#drop(sample, held);
       return held;
     }
+    this.#dropped.delete(sample); // where it was at once
     const image = images[row];
     if (image) return sharedCopy(image);
     const damage = this.#broken.get(group);
@@ -76,7 +89,7 @@ export class GroupImages {
 
   /** Decodes a group before one of its images is asked for; says why where it cannot be decoded. */
   async prepare(group: ImageGroup): Promise<string | undefined> {
-    await this.#decode(group);
+    await this.#decode(group, true);
     return this.#broken.get(group);
   }
 
@@ -85,16 +98,16 @@ export class GroupImages {
     this.#bytes -= image.length;
   }
 
-  #decode(group: ImageGroup): Promise<Images> {
+  #decode(group: ImageGroup, hold: boolean): Promise<Images> {
     if (this.#broken.has(group)) return Promise.resolve([]);
     const underWay = this.#underWay.get(group);
     if (underWay) return underWay;
-    const work = this.#read(group).finally(() => this.#underWay.delete(group));
+    const work = this.#read(group, hold).finally(() => this.#underWay.delete(group));
     this.#underWay.set(group, work);
     return work;
   }
 
-  async #read(group: ImageGroup): Promise<Images> {
+  async #read(group: ImageGroup, hold: boolean): Promise<Images> {
     const { file, chunk, column, start, rows } = group;
     try {
       if (chunk.length > MAX_CHUNK) {
@@ -111,7 +124,7 @@ export class GroupImages {
         throw new ParquetPageError(`it has ${images.length} images in ${rows} rows`);
       }
       this.decoded++;
-      for (const [i, image] of images.entries()) this.#hold(start + i, image);
+      if (hold) { for (const [i, image] of images.entries()) this.#hold(start + i, image); }
       return images;
     } catch (error) {
       if (!(error instanceof ParquetPageError)) throw error;
@@ -127,6 +140,7 @@ export class GroupImages {
     for (const [old, oldImage] of this.#held) {
       if (this.#bytes <= this.#most || old === sample) return;
       this.#drop(old, oldImage);
+      this.#dropped.add(old);
     }
   }
 

@@ -22,6 +22,8 @@ export interface ColumnSource {
   data: readonly unknown[];
   /** Compression, if not the file's. */
   codec?: "UNCOMPRESSED" | "SNAPPY";
+  /** How values are stored; without it a dictionary where that is smaller. */
+  encoding?: "PLAIN";
   /** Whether least and greatest values are stored. */
   statistics?: boolean;
 }

@@ -44,24 +44,48 @@ export async function writeParquet(
   }
   const widest = Math.max(1, ...columns.map((column) => column.kind === "vectors" ? column.width : 1));
   const groupRows = Math.max(1, Math.floor(groupValues / widest));
+  const kvMetadata = Object.entries(metadata).map(([key, value]) => ({ key, value }));
+  const groups = Array.from({ length: Math.ceil(rows / groupRows) }, (_, group) => group * groupRows);
+  await writeRowGroups(
+    path,
+    { schema: schemaOf(columns), createdBy: "mae", kvMetadata },
+    groups.values().map((first) => {
+      const count = Math.min(groupRows, rows - first);
+      return { rows: count, columns: columns.map((column) => part(column, first, count)) };
+    }),
+  );
+}
+
+/** Rows of a file that are written together. */
+export interface WrittenGroup {
+  /** Number of rows. */
+  readonly rows: number;
+  /** Their values, by column. */
+  readonly columns: ColumnSource[];
+}
+
+/**
+ * Writes a Parquet file, one row group at a time in memory, and replaces the old one atomically.
+ * @throws {RunError} where the file cannot be written
+ */
+export async function writeRowGroups(
+  path: string,
+  options: {
+    readonly schema: SchemaElement[];
+    readonly createdBy?: string;
+    readonly kvMetadata?: { key: string; value?: string }[];
+  },
+  groups: Iterable<WrittenGroup>,
+): Promise<void> {
   await replaceFile(path, async (put) => {
     const bytes = new ByteWriter();
     const flush = async () => {
       await put(bytes.getBytes());
       bytes.index = 0; // `offset` goes on counting
     };
-    const writer = new ParquetWriter({
-      writer: bytes,
-      schema: schemaOf(columns),
-      createdBy: "mae",
-      kvMetadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-    });
-    for (let first = 0; first < rows; first += groupRows) {
-      const count = Math.min(groupRows, rows - first);
-      await writer.write({
-        columnData: columns.map((column) => part(column, first, count)),
-        rowGroupSize: count,
-      });
+    const writer = new ParquetWriter({ writer: bytes, ...options });
+    for (const { rows, columns } of groups) {
+      await writer.write({ columnData: columns, rowGroupSize: rows });
       await flush();
     }
     await writer.finish();

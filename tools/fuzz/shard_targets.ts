@@ -1,10 +1,12 @@
 /** Shards of images. */
 
+import { buildTarIndex, decodeTarIndex, encodeTarIndex } from "../../src/data/tar_index.ts";
 import { memoryBytes } from "../../src/formats/byte_source.ts";
 import { readParquetFooter } from "../../src/formats/parquet_footer.ts";
 import { decodeByteColumn, decodeNumberColumn, ParquetPageError } from "../../src/formats/parquet_pages.ts";
 import { TarReader } from "../../src/formats/tar.ts";
 import { TAR_BLOCK } from "../../src/formats/tar_header.ts";
+import { InputError } from "../../src/util/errors.ts";
 import { fixtures, type Target, texts } from "./target.ts";
 
 const CHECKSUM = 148, CHECKSUM_END = 156;
@@ -96,3 +98,29 @@ export const parquet: Target = {
   read: readParquet,
   mayThrow: (error) => error instanceof ParquetPageError, // the reader of shards adds the file and the rows
 };
+
+/** Tables of tar shards, which are never refused: what is no table is made anew. */
+export const tarIndex: Target = {
+  name: "tar-index",
+  recipe: async () => {
+    const [archive] = await fixtures("tar/gnu.tar");
+    const index = await buildTarIndex(memoryBytes(archive), "x.tar");
+    const words = texts(
+      "label_words",
+      "shard_bytes",
+      '"[]"',
+      '"dtype":"F64"',
+      '"shape":[1]',
+      '"data_offsets":[0,8]',
+    );
+    return { seeds: [encodeTarIndex(index, TABLE_OF)], words, isText: false };
+  },
+  read: (bytes) => {
+    const index = decodeTarIndex(bytes, TABLE_OF);
+    if (index === undefined) throw new InputError("no table");
+    for (let i = 0; i < index.samples; i++) index.names.at(i);
+  },
+};
+
+/** Bytes of the shard that the table is of. */
+const TABLE_OF = 10_240;

@@ -4,7 +4,7 @@
  */
 
 import { avif, gif, jpeg, png, tiff, webp } from "./image_targets.ts";
-import { parquet, tar } from "./shard_targets.ts";
+import { parquet, tar, tarIndex } from "./shard_targets.ts";
 import type { Target } from "./target.ts";
 import { model, pickle, safetensors, safetensorsHeader, torchOld, torchZip } from "./tensor_targets.ts";
 import { metadata, modelConfig, state, tensorIndex, tunerCache, yaml } from "./text_targets.ts";
@@ -30,5 +30,6 @@ export const TARGETS: readonly Target[] = [
   avif,
   tiff,
   tar,
+  tarIndex,
   parquet,
 ];
