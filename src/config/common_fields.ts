@@ -158,6 +158,12 @@ export const dataFields = {
     null,
     "values of the files that count as 0 and 1; null for 0 and the largest, and 0 and 1 of floats",
   ),
+  decoder: field(
+    "data.decoder",
+    oneOf("sandboxed", "native"),
+    "sandboxed",
+    "what decodes JPEGs: WebAssembly, or the system's libturbojpeg in the program itself (--allow-ffi)",
+  ),
   mean: derived(
     "data.mean",
     numbers({ from: -1000, to: 1000 }),

@@ -42,8 +42,8 @@ export function defaultStatistics(channels: number): { mean: number[]; std: numb
 }
 
 /** How image files are taken, out of a configuration that says more. */
-export function readingOf({ exif, values, bands, range }: ReadingOptions): ReadingOptions {
-  return { exif, values, bands, range };
+export function readingOf({ exif, values, bands, range, decoder }: ReadingOptions): ReadingOptions {
+  return { exif, values, bands, range, decoder };
 }
 
 /**

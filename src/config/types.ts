@@ -19,9 +19,11 @@ export interface ReadingConfig {
   readonly bands: readonly number[] | null;
   /** Values of the files that count as 0 and 1; null for 0 and an integer type's largest, and 0 and 1 of floats. */
   readonly range: readonly [low: number, high: number] | null;
+  /** What decodes JPEGs: WebAssembly, or the system's libturbojpeg in this process. */
+  readonly decoder: "sandboxed" | "native";
 }
 
-/** {@linkcode ReadingConfig} where it may be left out: `uint8`, all bands, the types' own range. */
+/** {@linkcode ReadingConfig} where it may be left out: `uint8`, all bands, the types' own range, sandboxed. */
 export interface ReadingOptions extends Pick<ReadingConfig, "exif">, Partial<Omit<ReadingConfig, "exif">> {}
 
 /** The shape of one stack of transformer blocks. */

@@ -11,7 +11,7 @@ import {
   type Samples,
   type StoredImage,
 } from "./image.ts";
-import { decodeJpeg, openJpeg } from "./jpeg.ts";
+import { decodeJpeg, type DecoderName, openJpeg } from "./jpeg.ts";
 import { turnUpright, unitOf, withBands, withChannels } from "./pixels.ts";
 import { decodePng } from "./png.ts";
 import { decodeTiff } from "./tiff.ts";
@@ -35,6 +35,8 @@ export interface DecodeOptions {
   readonly bands?: readonly number[] | null;
   /** Values of the file that count as 0 and 1; by default 0 and an integer type's largest, and 0 and 1 of floats. */
   readonly range?: readonly [low: number, high: number] | null;
+  /** What decodes JPEGs: `sandboxed` (default) or `native`, where `checkDecoder` lets it. */
+  readonly decoder?: DecoderName;
 }
 
 /** Formats that are recognised only to be named: offset and first letters. */
@@ -65,9 +67,10 @@ async function decodeStored(
   bytes: Uint8Array,
   maxPixels: number,
   keepDepth: boolean,
+  decoder?: DecoderName,
 ): Promise<StoredImage<Samples>> {
   if (bytes.length === 0) throw new BrokenImageError("the file is empty");
-  if (isJpeg(bytes)) return await decodeJpeg(bytes, maxPixels);
+  if (isJpeg(bytes)) return await decodeJpeg(bytes, maxPixels, decoder);
   if (hasLetters(bytes, 0, "\x89PNG\r\n\x1a\n")) return decodePng(bytes, maxPixels);
   if (hasLetters(bytes, 0, "RIFF") && hasLetters(bytes, 8, "WEBP")) return await decodeWebp(bytes, maxPixels);
   if (hasLetters(bytes, 0, "GIF87a") || hasLetters(bytes, 0, "GIF89a")) return decodeGif(bytes, maxPixels);
@@ -80,9 +83,9 @@ async function decodeStored(
 /** The bands asked for of a file as it stands there, and which values count as 0 and 1. */
 async function decodeBands(
   bytes: Uint8Array,
-  { bands, values, range, maxPixels = MAX_PIXELS }: DecodeOptions,
+  { bands, values, range, maxPixels = MAX_PIXELS, decoder }: DecodeOptions,
 ): Promise<StoredImage<Samples> & Pick<DeepImage, "range">> {
-  const stored = await decodeStored(bytes, maxPixels, values === "float32");
+  const stored = await decodeStored(bytes, maxPixels, values === "float32", decoder);
   if (stored.data instanceof Float32Array && !stored.data.every(Number.isFinite)) {
     throw new BrokenImageError("holds values that are no numbers or infinite");
   }
@@ -141,7 +144,7 @@ export async function decodeBox(
   choose: (height: number, width: number) => Box,
 ): Promise<ImageWindow> {
   if (isJpeg(bytes) && !options.bands && !options.range) {
-    const file = openJpeg(bytes, options.maxPixels ?? MAX_PIXELS);
+    const file = openJpeg(bytes, options.maxPixels ?? MAX_PIXELS, options.decoder);
     if (options.exif === "ignore" || file.orientation === 1) {
       const { image, box } = await file.decode(choose(file.height, file.width));
       return { image: withChannels(image, options.channels), box };

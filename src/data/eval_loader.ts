@@ -2,6 +2,7 @@
 import type { PixelValues } from "../config/types.ts";
 import type { BrokenFile } from "./broken_samples.ts";
 import { automaticWorkers } from "./loader.ts";
+import { checkDecoder } from "./native_jpeg.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
 import {
   imageBytes,
@@ -57,6 +58,7 @@ interface Pending {
  */
 export async function* evaluationBatches(options: EvalLoaderOptions): AsyncGenerator<EvalBatch, void, void> {
   const { source, batchSize, imageSize, channels, cropShare } = options;
+  checkDecoder(options.decoder);
   const settings: RenderSettings = { ...imageSettings(options), augment: { cropShare }, seed: 0 };
   const workers = options.workers === "auto" ? automaticWorkers() : options.workers;
   const renderer = workers === 0 ? inlineRenderer(settings) : new WorkerPool(settings, workers, options);

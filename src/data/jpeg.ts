@@ -12,10 +12,18 @@ import {
 } from "./image.ts";
 import { readBaseline } from "./jpeg_baseline.ts";
 import { BaselineDecoder } from "./jpeg_simd.ts";
+import { nativeDecoder } from "./native_jpeg.ts";
 import { withChannels } from "./pixels.ts";
 import { isRefusal, WasmDecoder } from "./wasm_decoder.ts";
 
-const Marker = { start: 0xd8, end: 0xd9, scan: 0xda, app1: 0xe1, app14: 0xee } as const;
+const Marker = {
+  start: 0xd8,
+  end: 0xd9,
+  scan: 0xda,
+  progressiveFrame: 0xc2,
+  app1: 0xe1,
+  app14: 0xee,
+} as const;
 
 /** Warnings after which libjpeg fills in pixels of its own; odd version numbers and the like are harmless. */
 const INVENTED_PIXELS = /premature end|bad huffman|bad arithmetic|instead of rst|inconsistent progression/i;
@@ -34,6 +42,8 @@ interface Layout {
   height: number;
   width: number;
   components: number;
+  /** The last byte of the frame's marker. */
+  frame: number;
   orientation: number;
   hasAdobeSegment: boolean;
 }
@@ -63,7 +73,14 @@ function afterNextMarker(bytes: Uint8Array, from: number): number {
 
 /** Walks over all segments and scans up to the end marker; throws when the file ends before it. */
 function readLayout(bytes: Uint8Array): Layout {
-  const layout: Layout = { height: 0, width: 0, components: 0, orientation: 1, hasAdobeSegment: false };
+  const layout: Layout = {
+    height: 0,
+    width: 0,
+    components: 0,
+    frame: 0,
+    orientation: 1,
+    hasAdobeSegment: false,
+  };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = afterNextMarker(bytes, 2);
   while (at > 0 && bytes[at - 1] !== Marker.end && at + 2 <= bytes.length) {
@@ -83,6 +100,7 @@ function noteSegment(layout: Layout, marker: number, body: Uint8Array): void {
     layout.height = (body[1] << 8) | body[2];
     layout.width = (body[3] << 8) | body[4];
     layout.components = body[5];
+    layout.frame = marker;
   } else if (marker === Marker.app1 && startsWith(body, "Exif\0\0")) {
     layout.orientation = readOrientation(body);
   } else if (marker === Marker.app14 && startsWith(body, "Adobe")) {
@@ -110,8 +128,11 @@ export interface JpegFile {
   decode(box: Box): Promise<ImageWindow>;
 }
 
+/** What decodes: WebAssembly, or the system's library. */
+export type DecoderName = "sandboxed" | "native";
+
 /** Opens a JPEG. Throws {@linkcode BrokenImageError} when it has no end or declares a size that is none or too large. */
-export function openJpeg(bytes: Uint8Array, maxPixels: number): JpegFile {
+export function openJpeg(bytes: Uint8Array, maxPixels: number, decoder?: DecoderName): JpegFile {
   const layout = readLayout(bytes);
   if (layout.components === 0) throw new BrokenImageError("the JPEG has no frame header");
   checkDeclaredSize(layout.height, layout.width, maxPixels);
@@ -120,14 +141,23 @@ export function openJpeg(bytes: Uint8Array, maxPixels: number): JpegFile {
     height,
     width,
     orientation,
-    decode: async (box) =>
-      decodeBaseline(bytes, layout, box) ?? { image: await decodeOther(bytes, layout), box },
+    decode: async (box) => {
+      // What the native library complains of, or reads where the sandboxed one does not, is decoded as if it were not there.
+      const isNative = decoder === "native" && layout.frame <= Marker.progressiveFrame;
+      const image = isNative ? nativeDecoder().decode(bytes, height, width) : undefined;
+      if (image !== undefined) return { image, box };
+      return decodeBaseline(bytes, layout, box) ?? { image: await decodeOther(bytes, layout), box };
+    },
   };
 }
 
 /** All of a JPEG, as it is stored. Throws as {@linkcode openJpeg}, and for damage anywhere in the file. */
-export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<StoredImage> {
-  const { height, width, orientation, decode } = openJpeg(bytes, maxPixels);
+export async function decodeJpeg(
+  bytes: Uint8Array,
+  maxPixels: number,
+  decoder?: DecoderName,
+): Promise<StoredImage> {
+  const { height, width, orientation, decode } = openJpeg(bytes, maxPixels, decoder);
   const { image } = await decode({ top: 0, left: 0, height, width });
   return { ...image, orientation };
 }

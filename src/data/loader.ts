@@ -5,6 +5,7 @@
 import type { PixelValues, ShuffleConfig } from "../config/types.ts";
 import { RunError } from "../util/errors.ts";
 import { type BrokenFile, type BrokenPolicy, BrokenSamples } from "./broken_samples.ts";
+import { checkDecoder } from "./native_jpeg.ts";
 import { orderOf } from "./order.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
 import { imageBytes, imageSettings, pixelsIn, type RenderSettings } from "./render.ts";
@@ -252,7 +253,8 @@ class ShuffledLoader implements Loader {
 export function openLoader(options: LoaderOptions): Promise<Loader> {
   const { source, repeat, batchSize, accumulate, part } = options;
   // a promise, so that whatever goes wrong comes the same way
-  return Promise.resolve().then(() =>
-    new ShuffledLoader(options, planEpoch(source.length, repeat, batchSize, accumulate, part))
-  );
+  return Promise.resolve().then(() => {
+    checkDecoder(options.decoder);
+    return new ShuffledLoader(options, planEpoch(source.length, repeat, batchSize, accumulate, part));
+  });
 }

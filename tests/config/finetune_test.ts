@@ -73,6 +73,7 @@ Deno.test("resolveFinetuneConfig() has the paper's recipe for ViT-B", () => {
       values: "auto",
       bands: null,
       range: null,
+      decoder: "sandboxed",
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],
     },

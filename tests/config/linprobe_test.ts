@@ -41,6 +41,7 @@ Deno.test("resolveLinprobeConfig() has the paper's recipe, with smaller batches"
       values: "auto",
       bands: null,
       range: null,
+      decoder: "sandboxed",
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],
     },

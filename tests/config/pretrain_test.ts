@@ -34,6 +34,7 @@ Deno.test("resolvePretrainConfig() has the defaults of the contract", () => {
       values: "auto",
       bands: null,
       range: null,
+      decoder: "sandboxed",
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],
     },
@@ -203,6 +204,7 @@ Deno.test("toYaml() gives back the same configuration", () => {
       "data.workers=3",
       "data.repeat=7",
       "data.exif=ignore",
+      "data.decoder=native",
     ],
     [
       "model.channels=2",
