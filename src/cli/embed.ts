@@ -9,7 +9,7 @@ import { columnsOf, printable, type Terminal } from "./terminal.ts";
 const dataFlag: Flag = {
   name: "data",
   value: "DIR",
-  help: "folder of images, searched recursively, or one image",
+  help: "folder of images, searched recursively, one image, a table, or shards",
 };
 const outFlag: Flag = {
   name: "out",
@@ -20,7 +20,7 @@ const outFlag: Flag = {
 /** `mae embed` */
 export const embed: Command = {
   name: "embed",
-  summary: "write the features of every image of a folder",
+  summary: "write the features of every image of a data set",
   flags: [
     fromFlag,
     dataFlag,

@@ -34,7 +34,7 @@ export const evaluate: Command = {
     {
       name: "data",
       value: "DIR",
-      help: "labelled images, or a table of them; those that the run validated with by default",
+      help: "labelled images, a table of them, or shards; those that the run validated with by default",
     },
     {
       name: "split",

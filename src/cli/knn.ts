@@ -16,7 +16,7 @@ const dataFlag: Flag = {
   name: "data",
   value: "DIR",
   help:
-    "labelled images: train/ and val/ (or test/) with a folder per class in each, or a table (.csv, .jsonl)",
+    "labelled images: train/ and val/ (or test/) with a folder per class in each, a table (.csv, .jsonl), or shards",
 };
 
 /** `mae knn` */

@@ -33,7 +33,7 @@ const flags: readonly Flag[] = [
     name: "data",
     value: "DIR",
     key: "data.train",
-    help: "folder of images, or a table of their paths (.csv, .jsonl)",
+    help: "folder of images, a table of their paths (.csv, .jsonl), or shards (.tar, .parquet)",
   },
   ...runFlags,
 ];

@@ -38,7 +38,7 @@ export const labelledFlags: readonly Flag[] = [
     value: "DIR",
     key: "data.train",
     help:
-      "labelled images: train/ and val/ (or test/) with a folder per class in each, or a table (.csv, .jsonl)",
+      "labelled images: train/ and val/ (or test/) with a folder per class in each, a table (.csv, .jsonl), or shards",
   },
   {
     name: "val",

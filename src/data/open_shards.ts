@@ -3,6 +3,7 @@ import { parseAddress } from "../storage/address.ts";
 import type { Storage } from "../storage/storage.ts";
 import { InputError } from "../util/errors.ts";
 import { baseName, joinPath } from "../util/files.ts";
+import { mapSideBySide } from "../util/limiter.ts";
 import { isImageName } from "./image_folder.ts";
 import type { ColumnNames } from "./parquet_columns.ts";
 import { openParquetShards } from "./parquet_source.ts";
@@ -105,17 +106,11 @@ const AT_ONCE = 16;
 
 async function shardsAt(addresses: readonly string[], storage: Storage): Promise<ShardFile[]> {
   const start = commonFolder(addresses).length;
-  const shards: ShardFile[] = new Array(addresses.length);
-  let next = 0;
-  const lane = async () => {
-    while (next < addresses.length) {
-      const shard = next++;
-      const name = addresses[shard].slice(start).replace(/[?#].*$/s, "");
-      shards[shard] = await shardAt(addresses[shard], name, storage);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  return shards;
+  return await mapSideBySide(
+    addresses,
+    AT_ONCE,
+    (address) => shardAt(address, address.slice(start).replace(/[?#].*$/s, ""), storage),
+  );
 }
 
 /** The addresses that a text stands for, and their kind. */

@@ -2,6 +2,7 @@
 import { type ColumnChunk, type ParquetColumn, readParquetFooter } from "../formats/parquet_footer.ts";
 import { decodeByteColumn, decodeNumberColumn, ParquetPageError } from "../formats/parquet_pages.ts";
 import { InputError } from "../util/errors.ts";
+import { mapSideBySide } from "../util/limiter.ts";
 import { OpenFiles } from "./open_files.ts";
 import { type ColumnNames, findColumns, hubClasses } from "./parquet_columns.ts";
 import { GroupImages, type ImageGroup } from "./parquet_groups.ts";
@@ -57,23 +58,6 @@ async function readFile(shard: ShardFile, file: number, names: ColumnNames | und
   return { groups, classes: label === undefined ? undefined : hubClasses(footer, columns[label].path) };
 }
 
-/** What all footers say, in the files' order. */
-async function readFiles(
-  shards: readonly ShardFile[],
-  names: ColumnNames | undefined,
-): Promise<FileGroups[]> {
-  const found: FileGroups[] = new Array(shards.length);
-  let next = 0;
-  const lane = async () => {
-    while (next < shards.length) {
-      const file = next++;
-      found[file] = await readFile(shards[file], file, names);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  return found;
-}
-
 function sameClasses(
   shards: readonly ShardFile[],
   files: readonly FileGroups[],
@@ -122,7 +106,7 @@ export async function openParquetShards(
   shards: readonly ShardFile[],
   { columns, heldBytes }: ParquetOptions = {},
 ): Promise<ShardSource> {
-  const files = await readFiles(shards, columns);
+  const files = await mapSideBySide(shards, AT_ONCE, (shard, file) => readFile(shard, file, columns));
   const classes = sameClasses(shards, files);
   const found = files.flatMap(({ groups }) => groups);
   const numbers = new SampleNumbers(found.map(({ rows }) => rows));

@@ -34,7 +34,7 @@ export async function localShard(path: string, name: string): Promise<ShardFile>
     address: path,
     shown: path,
     size: info.size,
-    version: String(info.mtime?.getTime() ?? ""),
+    version: [info.mtime?.getTime(), info.dev, info.ino].join(":"), // the same path elsewhere is another file
     isLocal: true,
     open: () => openBytes(path, { blocking: true }),
     beside: (name) => readBeside(joinPath(directoryOf(path), name)),

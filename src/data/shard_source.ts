@@ -1,6 +1,7 @@
 /** What sources of shards have in common: the numbers of their samples, and labels that the shards hold. */
 import { sortByBytes } from "../util/byte_order.ts";
 import { didYouMean, InputError } from "../util/errors.ts";
+import { mapSideBySide } from "../util/limiter.ts";
 import { quoted } from "../util/quoted.ts";
 import type { LabelledSource } from "./labelled.ts";
 import type { ImageSource, Shard } from "./source.ts";
@@ -68,18 +69,19 @@ interface RawLabels {
   readonly largest: number;
 }
 
+/** Shards whose labels are read side by side. */
+const AT_ONCE = 16;
+
 async function readLabels(source: ShardSource): Promise<RawLabels> {
-  const parts: ShardLabels[] = [];
   let largest = -1, areWords = false, start = 0;
-  for (const shard of source.shards.keys()) {
-    const part = await source.labelsOf(shard);
+  const parts = await mapSideBySide(source.shards, AT_ONCE, (_, shard) => source.labelsOf(shard));
+  for (const part of parts) {
     const missing = part.labels.indexOf(-1);
     if (missing >= 0) {
       throw new InputError(`${source.path(start + missing)} has no label: ${source.withoutLabel}`);
     }
     areWords ||= part.words.length > 0;
     for (const label of part.labels) if (label > largest) largest = label;
-    parts.push(part);
     start += part.labels.length;
   }
   return { parts, areWords, largest };

@@ -5,6 +5,7 @@
 import type { ByteSource } from "../formats/byte_source.ts";
 import { cacheFolder, isRefusal, permitted } from "../util/cache_folder.ts";
 import { directoryOf, joinPath, writeFileAtomic } from "../util/files.ts";
+import { mapSideBySide } from "../util/limiter.ts";
 import { buildTarIndex, decodeTarIndex, encodeTarIndex, type TarIndex } from "./tar_index.ts";
 
 /** A file of samples, wherever it lies. */
@@ -150,23 +151,13 @@ export class ShardTables {
     options: TableOptions = {},
     memory: number = TABLE_MEMORY,
   ): Promise<ShardTables> {
-    const found: Summary[] = new Array(shards.length);
-    let next = 0, held = 0;
-    const lane = async () => {
-      while (next < shards.length) {
-        const shard = next++;
-        const { index, path } = await findTable(shards[shard], options);
-        held += bytesOf(index);
-        const drop = path !== undefined && held > memory;
-        found[shard] = {
-          samples: index.samples,
-          others: index.others,
-          path,
-          index: drop ? undefined : index,
-        };
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    let held = 0;
+    const found = await mapSideBySide(shards, AT_ONCE, async (shard): Promise<Summary> => {
+      const { index, path } = await findTable(shard, options);
+      held += bytesOf(index);
+      const drop = path !== undefined && held > memory;
+      return { samples: index.samples, others: index.others, path, index: drop ? undefined : index };
+    });
     return new ShardTables(shards, found, memory);
   }
 

@@ -19,3 +19,26 @@ export class Limiter {
     }
   }
 }
+
+/** What a task makes of each item, in the items' order; so many run side by side, and none is begun after one has failed. */
+export async function mapSideBySide<Item, Result>(
+  items: readonly Item[],
+  most: number,
+  task: (item: Item, place: number) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = new Array(items.length);
+  let next = 0;
+  const lane = async () => {
+    while (next < items.length) {
+      const place = next++;
+      try {
+        results[place] = await task(items[place], place);
+      } catch (error) {
+        next = items.length;
+        throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(most, items.length) }, lane));
+  return results;
+}
