@@ -56,13 +56,15 @@ class Reader {
 
   /** The bytes of a run of blocks. */
   blocks(): Uint8Array {
-    const parts: Uint8Array[] = [];
-    for (let size = this.byte(); size > 0; size = this.byte()) parts.push(this.take(size));
-    const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      whole.set(part, at);
-      at += part.length;
+    const start = this.#at;
+    let length = 0;
+    for (let size = this.byte(); size > 0; size = this.byte()) length += this.take(size).length;
+    const whole = new Uint8Array(length);
+    for (let from = start, to = 0; to < length;) {
+      const size = this.#bytes[from];
+      whole.set(this.#bytes.subarray(from + 1, from + 1 + size), to);
+      from += 1 + size;
+      to += size;
     }
     return whole;
   }

@@ -1,6 +1,6 @@
 /** Pictures. */
 
-import { decodeImage } from "../../src/data/decode.ts";
+import { decodeDeepImage, decodeImage } from "../../src/data/decode.ts";
 import { BrokenImageError } from "../../src/data/image.ts";
 import { crc32 } from "../../src/deps/zlib.ts";
 import type { Recipe } from "./mutate.ts";
@@ -137,36 +137,40 @@ export const avif: Target = images(
 );
 
 /** TIFF files. */
-export const tiff: Target = images(
-  "tiff",
-  [
-    "formats/rgb_lzw_differences.tif",
-    "formats/rgb_packbits.tif",
-    "formats/rgb_tiles.tif",
-    "formats/rgb_zstd.tif",
-    "formats/bands16.tif",
-    "formats/thirteen16_planar.tif",
-    "formats/float_big_endian.tif",
-    "formats/int8.tif",
-    "formats/palette.tif",
-    "formats/bilevel.tif",
-    "formats/cmyk.tif",
-    "formats/jpeg.tif",
-    "formats/jpeg_tiles_rgb.tif",
-  ],
-  [
-    "II*\0",
-    "MM\0*",
-    "II+\0",
-    "\0\x01\x03\0",
-    "\x02\x01\x03\0",
-    "\x11\x01\x04\0",
-    "\x15\x01\x03\0",
-    "\x42\x01\x04\0",
-    "\x3d\x01\x03\0",
-    "\x53\x01\x03\0",
-    "\xff\xff\xff\xff",
-    "\0\0\0\0",
-    "\x01\0\0\0",
-  ],
-);
+export const tiff: Target = {
+  ...images(
+    "tiff",
+    [
+      "formats/rgb_lzw_differences.tif",
+      "formats/rgb_packbits.tif",
+      "formats/rgb_tiles.tif",
+      "formats/rgb_zstd.tif",
+      "formats/bands16.tif",
+      "formats/thirteen16_planar.tif",
+      "formats/float_big_endian.tif",
+      "formats/int8.tif",
+      "formats/palette.tif",
+      "formats/bilevel.tif",
+      "formats/cmyk.tif",
+      "formats/jpeg.tif",
+      "formats/jpeg_tiles_rgb.tif",
+    ],
+    [
+      "II*\0",
+      "MM\0*",
+      "II+\0",
+      "\0\x01\x03\0",
+      "\x02\x01\x03\0",
+      "\x11\x01\x04\0",
+      "\x15\x01\x03\0",
+      "\x42\x01\x04\0",
+      "\x3d\x01\x03\0",
+      "\x53\x01\x03\0",
+      "\xff\xff\xff\xff",
+      "\0\0\0\0",
+      "\x01\0\0\0",
+    ],
+  ),
+  // One band, which every file has.
+  read: (bytes) => decodeDeepImage(bytes, { channels: 1, bands: [1], exif: "apply", maxPixels: MAX_PIXELS }),
+};
