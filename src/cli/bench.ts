@@ -3,9 +3,11 @@
 import project from "../../deno.json" with { type: "json" };
 import type { BenchListener, BenchOptions, BenchPart } from "../bench/bench.ts";
 import { type BenchConfig, benchConfigs, usualConfigurations } from "../bench/configurations.ts";
+import type { DataReport } from "../bench/data_path.ts";
 import type { BenchReport } from "../bench/report.ts";
 import { didYouMean, InputError, messageOf } from "../util/errors.ts";
 import { directoryOf, writeFileAtomic } from "../util/files.ts";
+import { dataBenchForReal, dataOptions, dataTables, type RunDataBench } from "./bench_data.ts";
 import { configTables, machineTable } from "./bench_tables.ts";
 import type { Arguments, Command } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
@@ -33,10 +35,10 @@ const parts: Readonly<Record<string, readonly BenchPart[]>> = {
 const precisions = ["f32", "f16"] as const;
 
 /** The command around a benchmark. */
-export function benchCommand(run: RunBench): Command {
+export function benchCommand(run: RunBench, runData: RunDataBench = dataBenchForReal): Command {
   return {
     name: "bench",
-    summary: "measure steps of training and fine-tuning, features and single kernels",
+    summary: "measure steps of training and fine-tuning, features, single kernels and the data path",
     flags: [
       {
         name: "config",
@@ -55,26 +57,56 @@ export function benchCommand(run: RunBench): Command {
       { name: "seconds", value: "S", help: "seconds of one measurement, about; 5 by default" },
       {
         name: "peers",
-        help: "have rivals do the same: stock tfjs, PyTorch and (pre-training only) jax-js, where they are",
+        help:
+          "have rivals do the same, where they are: stock tfjs, PyTorch, jax-js (pre-training), Pillow and Python (data)",
       },
       {
         name: "no-tune",
         help: "run kernels by their default plans, without timing them on this device first",
+      },
+      {
+        name: "data",
+        value: "SOURCE",
+        help: "for data: images to measure with; 500 x 375 made on the spot by default",
       },
       { name: "out", value: "FILE", help: "write everything found to this file, as JSON" },
       { name: "json", help: "print JSON instead of tables" },
     ],
     argument: {
       name: "PART",
-      help: "steps (of pre-training), finetune, features, kernels or all; all by default",
+      help: "steps (of pre-training), finetune, features, kernels, all (of these) or data; all by default",
       optional: true,
     },
     details: () =>
       `A fine-tuning step trains every block and a head of 1000 classes by the paper's recipe.
 Configurations: tiny and mini (quick everywhere), vit_base and vit_large (minutes on a CPU), vit_huge (13 GB).
 Progress goes to standard error. docs/performance.md explains every figure and every field of the JSON.`,
-    run: (args, terminal) => benchmark(run, args, terminal),
+    run: (args, terminal) =>
+      args.argument === "data" ? benchmarkData(runData, args, terminal) : benchmark(run, args, terminal),
   };
+}
+
+async function benchmarkData(run: RunDataBench, args: Arguments, terminal: Terminal): Promise<number> {
+  const options = dataOptions(args, secondsOf(args.value("seconds") ?? "5"));
+  const out = args.value("out");
+  if (out !== undefined) await checkFolder(out);
+  const report = await run(options, progressOn(terminal));
+  if (terminal.interactive) terminal.showStatus("");
+  if (!args.has("json")) terminal.print(dataTables(report));
+  await giveReport(report, args, terminal);
+  return 0;
+}
+
+/** Writes and prints what was found as JSON, as the flags say. */
+async function giveReport(
+  report: BenchReport | DataReport,
+  args: Arguments,
+  terminal: Terminal,
+): Promise<void> {
+  const json = JSON.stringify(report, null, 2);
+  const out = args.value("out");
+  if (out !== undefined) await writeFileAtomic(out, `${json}\n`);
+  if (args.has("json")) terminal.print(json);
 }
 
 async function benchmark(run: RunBench, args: Arguments, terminal: Terminal): Promise<number> {
@@ -91,9 +123,7 @@ async function benchmark(run: RunBench, args: Arguments, terminal: Terminal): Pr
     onConfig: (config) => print(`\n${configTables(config)}`),
   });
   if (terminal.interactive) terminal.showStatus("");
-  const json = JSON.stringify(report, null, 2);
-  if (out !== undefined) await writeFileAtomic(out, `${json}\n`);
-  if (asJson) terminal.print(json);
+  await giveReport(report, args, terminal);
   return 0;
 }
 
@@ -113,7 +143,10 @@ function progressOn(terminal: Terminal): (what: string, detail?: string) => void
 }
 
 async function readOptions(args: Arguments): Promise<BenchOptions> {
-  const part = oneOf("PART", Object.keys(parts), args.argument ?? "all");
+  const part = oneOf("PART", [...Object.keys(parts), "data"], args.argument ?? "all");
+  if (args.value("data") !== undefined) {
+    throw new InputError("--data goes with bench data only; steps and kernels are measured on random pixels");
+  }
   const [list, batch] = [args.value("precision"), args.value("batch")];
   const asked = list?.split(",").map((word) => oneOf("--precision", precisions, word.trim()));
   const images = batch === undefined ? undefined : batchOf(batch);

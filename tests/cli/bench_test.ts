@@ -281,7 +281,7 @@ Deno.test("mae bench refuses wrong usage with exit code 2 and one sentence", asy
   const cases: [string[], RegExp][] = [
     [
       ["stesp"],
-      /^mae: PART must be steps, finetune, features, kernels or all, not "stesp"; did you mean "steps"\?$/,
+      /^mae: PART must be steps, finetune, features, kernels, all or data, not "stesp"; did you mean "steps"\?$/,
     ],
     [["steps", "kernels"], /^mae: Unexpected argument "kernels": mae bench takes only one PART; see/],
     [
