@@ -1,6 +1,7 @@
 import { checkpointPath } from "../../src/train/checkpoint.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../deps.ts";
+import { tarOf } from "../support/tar.ts";
 import { fieldsOf, part, readRecords, scalarsOf } from "../support/tensorboard.ts";
 import { metricsOf, newestBits, tinyConfig, train, tree, withImages } from "./support.ts";
 
@@ -57,6 +58,45 @@ Deno.test(
       10,
     ]])
   ),
+);
+
+/** Three shards of four images each. */
+async function writeShards(folder: string): Promise<void> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(`${folder}/images`)) names.push(name);
+  names.sort();
+  for (let shard = 0; shard < 3; shard++) {
+    const own = names.slice(4 * shard, 4 * shard + 4);
+    const files = own.map(async (name) => [name, await Deno.readFile(`${folder}/images/${name}`)] as const);
+    await Deno.writeFile(`${folder}/train-${shard}.tar`, tarOf(await Promise.all(files)));
+  }
+}
+
+Deno.test(
+  "pretrain() resumes to the same bits in the middle of an epoch of shards",
+  withImages(async (folder) => {
+    await writeShards(folder);
+    const sets = [
+      `data.train=${folder}/train-{0..2}.tar`,
+      "data.shuffle={buffer: 5, shards: 2}",
+      "data.repeat=2",
+      "optim.epochs=2",
+    ];
+    await compareStopped(folder, [...sets, "data.workers=1"], [[3, 15]]);
+  }),
+);
+
+Deno.test(
+  "pretrain() resumes to the same bits in the middle of an epoch of a mixture",
+  withImages(async (folder) => {
+    await writeShards(folder);
+    await Deno.writeTextFile(`${folder}/table.csv`, "path\nimages/03.png\nimages/04.png\nimages/09.png\n");
+    const entries = [["images", 1], ["table.csv", 2], ["train-{0..2}.tar", 0.5]].map(([source, weight]) =>
+      `{source: "${folder}/${source}", weight: ${weight}}`
+    );
+    const sets = [`data.train=[${entries.join(", ")}]`, "data.shuffle.buffer=3", "optim.epochs=2"];
+    await compareStopped(folder, sets, [[5, 17]]);
+  }),
 );
 
 Deno.test(
