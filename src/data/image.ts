@@ -68,6 +68,12 @@ export class BrokenImageError extends Error {
   override name = "BrokenImageError";
 }
 
+/** The image is whole, but has other bands than those asked for. */
+export class UnfitImageError extends BrokenImageError {
+  /** The class's name, for error reports. */
+  override name = "UnfitImageError";
+}
+
 /** Most pixels that are decoded unless told otherwise: Pillow's limit against decompression bombs (twice 2^28 / 3). */
 export const MAX_PIXELS = 178_956_970;
 

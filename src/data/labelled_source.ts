@@ -3,6 +3,7 @@ import type { DataSource } from "../config/types.ts";
 import type { Storage } from "../storage/storage.ts";
 import { sortByBytes } from "../util/byte_order.ts";
 import { InputError } from "../util/errors.ts";
+import { checkAlike } from "./alike.ts";
 import { labelByFolders, listLabelledFolder } from "./class_folders.ts";
 import { listImageNetValidation } from "./imagenet.ts";
 import { joinSources } from "./joined_source.ts";
@@ -67,6 +68,7 @@ export async function openLabelledSource(
     opened.push(await openLabelledEntry(source, { ...options, storage }, classes));
   }
   if (opened.length === 1) return opened[0];
+  if (options.images) await checkAlike(opened, options.images);
   const names = classes ?? sortByBytes([...new Set(opened.flatMap((one) => one.classes))]);
   const joined = joinSources(opened.map((source, i) => ({ source, weight: entries[i].weight })));
   const labels = new Uint32Array(joined.length);

@@ -3,6 +3,7 @@ import type { DataConfig, DataSource } from "../config/types.ts";
 import type { Storage } from "../storage/storage.ts";
 import { InputError } from "../util/errors.ts";
 import { didYouMeanPath, pathExists } from "../util/files.ts";
+import { checkAlike } from "./alike.ts";
 import { listImages } from "./image_folder.ts";
 import { joinSources, type WeightedSource } from "./joined_source.ts";
 import { isManifest, listManifest } from "./manifest.ts";
@@ -11,12 +12,15 @@ import { patientStorage } from "./patient_storage.ts";
 import { isShardSet, openShards, type ShardOptions } from "./open_shards.ts";
 import { isRemote } from "./remote_files.ts";
 import { listRemoteImages } from "./remote_images.ts";
+import type { ImageSettings } from "./render.ts";
 import type { ImageSource } from "./source.ts";
 
 /** How data sets are opened. */
 export interface SourceOptions extends Omit<ShardOptions, "columns"> {
   /** Columns of manifests and Parquet files, where their names tell too little. */
   readonly columns?: ManifestColumns;
+  /** How the images will be decoded: several data sets are then checked to have the channels that this takes. */
+  readonly images?: ImageSettings;
 }
 
 /** The columns that a configuration names. */
@@ -63,5 +67,6 @@ export async function openSource(data: DataSource, options: SourceOptions = {}):
   for (const { source, weight } of entriesOf(data)) {
     opened.push({ source: await openEntry(source, { ...options, storage }), weight });
   }
+  if (options.images) await checkAlike(opened.map(({ source }) => source), options.images);
   return joinSources(opened);
 }

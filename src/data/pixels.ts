@@ -1,5 +1,5 @@
 /** Settling bands, channels and orientation of decoded images. */
-import { BrokenImageError, type Image, type Samples, type StoredImage } from "./image.ts";
+import { type Image, type Samples, type StoredImage, UnfitImageError } from "./image.ts";
 
 /** Memory for so many values of the same kind. */
 function samplesLike(data: Samples, length: number): Samples {
@@ -34,7 +34,7 @@ function checkColors(channels: number, colors: number, wanted: number): void {
   const possible = colors > 0 && (wanted === 1 || wanted === 3 || (wanted === 4 && channels === colors));
   if (possible) return;
   const has = channels === 1 ? "one band" : `${channels} bands`;
-  throw new BrokenImageError(
+  throw new UnfitImageError(
     `has ${has}, and the model takes ${wanted}${channels > wanted ? "; data.bands chooses among them" : ""}`,
   );
 }
@@ -43,7 +43,7 @@ function checkColors(channels: number, colors: number, wanted: number): void {
  * The image with the wanted channels: gray is repeated into RGB, RGB becomes luma, alpha is dropped (not blended, as
  * Pillow's `convert("RGB")`) or, where wanted and missing, opaque; bands that are no colours stand after those, and are dropped
  * with alpha. An image that has as many channels as wanted stays as it is.
- * Throws {@linkcode BrokenImageError} where bands that are no colours, or other numbers of channels, would have to be made.
+ * Throws {@linkcode UnfitImageError} where bands that are no colours, or other numbers of channels, would have to be made.
  */
 export function withChannels(image: Image & Pick<StoredImage, "colors">, wanted: number): Image;
 /** The same at any depth. */
@@ -82,13 +82,13 @@ export function withChannels(
 
 /**
  * Some bands of an image in the order given, counted from 1; they are no longer colours.
- * Throws {@linkcode BrokenImageError} when the image has not so many.
+ * Throws {@linkcode UnfitImageError} when the image has not so many.
  */
 export function withBands(image: StoredImage<Samples>, bands: readonly number[]): StoredImage<Samples> {
   const { data, height, width, channels } = image;
   const most = Math.max(...bands);
   if (most > channels) {
-    throw new BrokenImageError(
+    throw new UnfitImageError(
       `has ${channels === 1 ? "one band" : `${channels} bands`}, and data.bands asks for ${most}`,
     );
   }

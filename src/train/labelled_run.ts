@@ -1,5 +1,6 @@
 /** What runs on labelled images have in common: their images, what they say of their classes, and their evaluations. */
 import { unusualReading } from "../config/common_sections.ts";
+import { readingOf } from "../config/common_sections.ts";
 import type {
   ClassifierModelConfig,
   EvaluatedRunConfig,
@@ -19,8 +20,9 @@ import type { RunFolder } from "./run_folder.ts";
 
 /** The images that a run trains and validates with; says how many there are. Throws `InputError` when they cannot work. */
 export async function listImagesOf(
-  { data, run }: {
-    readonly data: Pick<LabelledDataConfig, "train" | "val" | "split" | "pathColumn" | "labelColumn">;
+  { data, model: { imageSize, channels }, run }: {
+    readonly data: LabelledDataConfig;
+    readonly model: Pick<ClassifierModelConfig, "imageSize" | "channels">;
     readonly run: Pick<EvaluatedRunConfig, "seed">;
   },
   onEvent: (event: { readonly kind: "notice" | "warning"; readonly message: string }) => void,
@@ -31,6 +33,7 @@ export async function listImagesOf(
     option: "--split (data.split)",
     validation: data.val,
     columns: columnsOf(data),
+    images: { imageSize, channels, ...readingOf(data) },
     onNotice: (message) => onEvent({ kind: "notice", message }),
   });
   const { classes, train, validation } = images;

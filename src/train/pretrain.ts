@@ -49,6 +49,7 @@ export async function pretrain(
       source: () =>
         openSource(data.train, {
           columns: columnsOf(data),
+          images: { imageSize, channels, ...readingOf(data) },
           onNotice: (message) => options.onEvent?.({ kind: "notice", message }),
         }),
       images: { imageSize, channels, augment: data.augment, ...readingOf(data) },
