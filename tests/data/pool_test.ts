@@ -69,28 +69,32 @@ async function threeBatches(pool: WorkerPool): Promise<void> {
 }
 
 Deno.test("WorkerPool: what a crashed worker had in hand is made by its successor", async () => {
-  for (const count of [1, 3]) {
-    const deed = `if (worker <= ${count} && position === 5) throw new Error("bang");`;
-    await withPool(deed, count, async (pool, restarts) => {
-      await threeBatches(pool);
-      assertEquals(restarts.length >= 1 && restarts.length <= count, true);
-      assertEquals(restarts[0].startsWith("A data worker crashed: "), true);
-      assertEquals(restarts[0].includes("bang; another one takes its place"), true);
-      await threeBatches(pool);
-    });
-  }
+  const deed = `if (worker === 1 && position >= 5) throw new Error("bang");`;
+  await withPool(deed, 1, async (pool, restarts) => {
+    await threeBatches(pool);
+    assertEquals(restarts.length, 1);
+    assertEquals(restarts[0].startsWith("A data worker crashed: "), true);
+    assertEquals(restarts[0].includes("bang; another one takes its place"), true);
+    await threeBatches(pool);
+    assertEquals(restarts.length, 1);
+  });
+  await withPool(deed, 3, async (pool, restarts) => {
+    await threeBatches(pool);
+    assertEquals(restarts.length <= 1, true); // the others may have been quicker
+  });
 });
 
 Deno.test("WorkerPool: a worker that stalls is replaced; one that is only slow is not", async () => {
   const sleep = "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0";
-  await withPool(`if (worker === 1 && position === 2) ${sleep});`, 2, async (pool, restarts) => {
+  // One worker, so that it is the one that gets the image; three seconds, so that starting it on a busy machine is no stall.
+  await withPool(`if (worker === 1 && position === 2) ${sleep});`, 1, async (pool, restarts) => {
     await threeBatches(pool);
-    assertEquals(restarts, ["A data worker got nothing done in 0.4 seconds; another one takes its place"]);
-  }, { stallSeconds: 0.4 });
-  await withPool(`${sleep}, 100);`, 2, async (pool, restarts) => {
+    assertEquals(restarts, ["A data worker got nothing done in 3 seconds; another one takes its place"]);
+  }, { stallSeconds: 3 });
+  await withPool(`${sleep}, 50);`, 2, async (pool, restarts) => {
     await threeBatches(pool);
     assertEquals(restarts, []);
-  }, { stallSeconds: 0.8 });
+  }, { stallSeconds: 10 });
 });
 
 Deno.test("WorkerPool: an image that costs two workers ends the pool, and is named", async () => {
