@@ -2,7 +2,7 @@
 import type { ColumnChunk, ParquetColumn } from "../formats/parquet_footer.ts";
 import { decodeByteColumn, ParquetPageError } from "../formats/parquet_pages.ts";
 import { BrokenImageError } from "./image.ts";
-import { OpenFiles, sharedCopy } from "./open_files.ts";
+import { OpenFiles, roomForImages, sharedCopy } from "./open_files.ts";
 
 /** Where the images of a row group lie. */
 export interface ImageGroup {
@@ -25,17 +25,6 @@ type Images = readonly (Uint8Array | undefined)[];
 const MAX_CHUNK = 2 ** 31 - 1;
 /** Bytes of row groups that are read side by side, one at least. */
 const AT_ONCE = 512 * 2 ** 20;
-/** Bytes of images that may be held by default where the system does not tell its memory, and least. */
-const HELD_BYTES = 2 ** 30;
-
-/** Bytes of images that may be held by default: a sixteenth of the memory, at least 1 GiB. */
-function roomForImages(): number {
-  if (Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state !== "granted") {
-    return HELD_BYTES;
-  }
-  return Math.max(HELD_BYTES, Deno.systemMemoryInfo().total / 16);
-}
-
 /**
  * Decodes a row group when one of its images is asked for, and holds the others, in memory that workers share. An image that
  * was given away is held no longer; where too many are held the oldest are dropped, and their group is decoded again for each

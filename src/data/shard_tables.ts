@@ -3,6 +3,7 @@
  * in bounded memory.
  */
 import type { ByteSource } from "../formats/byte_source.ts";
+import { parseTarHeader, TAR_BLOCK, TarFormatError } from "../formats/tar_header.ts";
 import { cacheFolder, isRefusal, permitted } from "../util/cache_folder.ts";
 import { directoryOf, joinPath, writeFileAtomic } from "../util/files.ts";
 import { mapSideBySide } from "../util/limiter.ts";
@@ -94,7 +95,8 @@ async function findTable(shard: ShardFile, { cache = tableFolder(), onPass }: Ta
   const known = cached && await readTable(cached, shard.size);
   if (known) return { index: known, path: cached };
   const sidecar = await shard.beside(indexNameOf(shard.name));
-  const given = sidecar && decodeTarIndex(sidecar, shard.size);
+  const read = sidecar && decodeTarIndex(sidecar, shard.size);
+  const given = read && await fits(shard, read) ? read : undefined;
   if (given && shard.isLocal) {
     return { index: given, path: joinPath(directoryOf(shard.address), indexNameOf(shard.name)) };
   }
@@ -102,6 +104,23 @@ async function findTable(shard: ShardFile, { cache = tableFolder(), onPass }: Ta
   const index = given ?? await passOver(shard);
   const isKept = cached !== undefined && await keepTable(cached, encodeTarIndex(index, shard.size));
   return { index, path: isKept ? cached : undefined };
+}
+
+/** Whether a table that lay beside a shard is of it: headers of that size stand before its first and its last image. */
+async function fits(shard: ShardFile, { samples, offsets, lengths }: TarIndex): Promise<boolean> {
+  if (samples === 0) return true;
+  using source = await shard.open();
+  for (const row of new Set([0, samples - 1])) {
+    if (offsets[row] < TAR_BLOCK) return false;
+    const block = await source.read(offsets[row] - TAR_BLOCK, TAR_BLOCK);
+    try {
+      if (block.length < TAR_BLOCK || parseTarHeader(block).size !== lengths[row]) return false;
+    } catch (error) {
+      if (error instanceof TarFormatError) return false;
+      throw error;
+    }
+  }
+  return true;
 }
 
 async function passOver(shard: ShardFile): Promise<TarIndex> {

@@ -2,14 +2,12 @@
 import { InputError } from "../util/errors.ts";
 import { BlockCache } from "../storage/block_cache.ts";
 import { BrokenImageError } from "./image.ts";
-import { OpenFiles, sharedCopy } from "./open_files.ts";
+import { OpenFiles, roomForImages, sharedCopy } from "./open_files.ts";
 import { CLASSES_FILE } from "./pack_target.ts";
 import { SampleNumbers, type ShardSource } from "./shard_source.ts";
 import { type ShardFile, ShardTables, type TableOptions } from "./shard_tables.ts";
 import { isWords } from "./tar_index.ts";
 
-/** Most bytes of remote shards that are held: what a buffer of 10,000 images of 100 kB spans. */
-const REMOTE_BYTES = 2 ** 30;
 /** Larger images are refused unread. */
 const MAX_IMAGE = 2 ** 30;
 
@@ -47,7 +45,7 @@ export async function openTarShards(
     throw new InputError(`"${root}" ${files} without images: ${tables.others} other entries`);
   }
   const classBytes = await shards[0].beside(CLASSES_FILE);
-  const blocks = new BlockCache({ maxBytes: REMOTE_BYTES });
+  const blocks = new BlockCache({ maxBytes: roomForImages() });
   const remote = new OpenFiles(shards, (source) => blocks.open(source));
   /** A sample's shard and, while it can be had, its table. */
   const find = (sample: number) => {

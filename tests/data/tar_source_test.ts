@@ -188,6 +188,13 @@ Deno.test("a table is kept in the cache or taken from beside the shard, and made
     assertEquals(indexNameOf("t-1.tar"), "t-1.index.safetensors");
     await Deno.writeFile(`${folder}/t-1.index.safetensors`, encodeTarIndex(index, bytes.length));
     assertEquals(await open(), ["t-0.tar/new.jpg", names[2], 1]);
+
+    await Deno.remove(cache, { recursive: true });
+    const other = tarOf([["x".repeat(90) + ".jpg", "of the same length"], ["y.jpg", "y"]]);
+    const same = new Uint8Array(bytes.length);
+    same.set(other);
+    await Deno.writeFile(`${folder}/t-1.tar`, same);
+    assertEquals(await open(), ["t-0.tar/new.jpg", `t-1.tar/${"x".repeat(90)}.jpg`, "t-1.tar/y.jpg", 2]);
   }));
 
 Deno.test("tables that do not fit into memory are dropped and read again", () =>
