@@ -5,6 +5,7 @@ import {
   type Box,
   BrokenImageError,
   type DeepImage,
+  type DeepWindow,
   type Image,
   type ImageWindow,
   MAX_PIXELS,
@@ -134,6 +135,19 @@ function toBytes(data: Samples, [low, high]: readonly [number, number]): Uint8Ar
   return new Uint8Array(out.buffer);
 }
 
+/** As {@linkcode decodeBox} says, where the file is a JPEG whose bands, colours and orientation need nothing done before. */
+async function decodeJpegBox(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+  choose: (height: number, width: number) => Box,
+): Promise<ImageWindow | undefined> {
+  if (!isJpeg(bytes) || options.bands) return undefined;
+  const file = openJpeg(bytes, options.maxPixels ?? MAX_PIXELS);
+  if (options.exif === "apply" && file.orientation !== 1) return undefined;
+  const { image, box } = await file.decode(choose(file.height, file.width));
+  return { image: withChannels(image, options.channels), box };
+}
+
 /**
  * Decodes no more of an image than a box of it needs, where the format allows; `choose` is given the image's height and
  * width as `options` turn it. Throws as {@linkcode decodeImage}, for damage outside of the box too.
@@ -143,13 +157,22 @@ export async function decodeBox(
   options: DecodeOptions,
   choose: (height: number, width: number) => Box,
 ): Promise<ImageWindow> {
-  if (isJpeg(bytes) && !options.bands && !options.range) {
-    const file = openJpeg(bytes, options.maxPixels ?? MAX_PIXELS, options.decoder);
-    if (options.exif === "ignore" || file.orientation === 1) {
-      const { image, box } = await file.decode(choose(file.height, file.width));
-      return { image: withChannels(image, options.channels), box };
-    }
-  }
+  const window = options.range ? undefined : await decodeJpegBox(bytes, options, choose);
+  if (window !== undefined) return window;
   const image = await decodeImage(bytes, options);
+  return { image, box: choose(image.height, image.width) };
+}
+
+/** {@linkcode decodeBox} at the depth that the file has. */
+export async function decodeDeepBox(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+  choose: (height: number, width: number) => Box,
+): Promise<DeepWindow> {
+  const window = await decodeJpegBox(bytes, options, choose);
+  if (window !== undefined) {
+    return { image: { ...window.image, range: options.range ?? [0, 255] }, box: window.box };
+  }
+  const image = await decodeDeepImage(bytes, options);
   return { image, box: choose(image.height, image.width) };
 }

@@ -7,7 +7,7 @@ import {
   transformForEvaluation,
 } from "./augment.ts";
 import { randomResizedCropBox } from "./crop.ts";
-import { decodeBox, decodeDeepImage, decodeImage } from "./decode.ts";
+import { decodeBox, decodeDeepBox, decodeDeepImage, decodeImage } from "./decode.ts";
 import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
 import { BrokenImageError, type DeepImage, type Image } from "./image.ts";
 import { measureImage, recordLength } from "./measure.ts";
@@ -131,14 +131,19 @@ async function renderFloats(
   out: Float32Array,
 ): Promise<void> {
   const { imageSize, seed } = settings;
-  const image = await readDeepImage(location, settings);
   if ("cropShare" in augment) {
-    transformDeepForEvaluation(image, imageSize, augment.cropShare, out);
+    transformDeepForEvaluation(await readDeepImage(location, settings), imageSize, augment.cropShare, out);
     return;
   }
   const stream = augmentationStream(seed, epoch, position);
-  const box = randomResizedCropBox(image.height, image.width, augment, stream);
-  augmentDeepForTraining({ image, box }, imageSize, augment, stream, out);
+  const choose = (height: number, width: number) => randomResizedCropBox(height, width, augment, stream);
+  augmentDeepForTraining(
+    await decodeDeepBox(bytesOf(location), settings, choose),
+    imageSize,
+    augment,
+    stream,
+    out,
+  );
 }
 
 /** Writes the numbers of one image in its place: `memory` holds a record of float64 for each slot. */
