@@ -31,7 +31,7 @@ type Kind = typeof KINDS[number];
 function kindOf(address: string): Kind | undefined {
   const name = address.replace(/[?#].*$/s, "").toLowerCase();
   if (name.endsWith(".parquet")) return "parquet";
-  return /\.(tar|tgz|tar\.\w{1,4})$/.test(name) ? "tar" : undefined;
+  return /\.(tar|tgz|tar\.(gz|bz2|xz|zst|lz4))$/.test(name) ? "tar" : undefined;
 }
 
 /** Whether a text names a file or several by the ending of shards: `train-{000000..000146}.tar`, `data/*.parquet`. */

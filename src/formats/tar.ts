@@ -160,22 +160,25 @@ export class TarReader {
       : entry === undefined && bytes.length === 0
       ? "it ends without the two blocks of zeros that a whole one ends with; it may be cut short"
       : `it ends after ${offset + bytes.length} bytes, in the middle; it may be cut short`;
-    throw this.#refusal(offset, entry, what);
+    throw this.#compressed(offset, bytes) ?? this.#refusal(offset, entry, what);
+  }
+
+  /** The refusal of a compressed archive by its first bytes. */
+  #compressed(start: number, bytes: Uint8Array): InputError | undefined {
+    if (start > 0) return undefined;
+    const found = COMPRESSIONS.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte));
+    return found && new InputError(
+      `"${this.#shard}" is compressed (${found.name}), but images are read from shards by offset; ` +
+        `unpack it with "${found.unpack}", it will hardly grow`,
+    );
   }
 
   #header(block: Uint8Array, start: number): TarHeader {
-    const compression = start > 0
-      ? undefined
-      : COMPRESSIONS.find(({ magic }) => magic.every((byte, i) => block[i] === byte));
     return this.#guard(start, undefined, () => {
       try {
         return parseTarHeader(block);
       } catch (error) {
-        if (compression === undefined) throw error;
-        throw new InputError(
-          `"${this.#shard}" is compressed (${compression.name}), but images are read from shards by offset; ` +
-            `unpack it with "${compression.unpack}", it will hardly grow`,
-        );
+        throw this.#compressed(start, block) ?? error;
       }
     });
   }

@@ -85,6 +85,14 @@ Deno.test("wrong patterns and missing shards are refused in one sentence each", 
         `holds shards of several names (train, val); name those that are meant, such as "${folder}/train*.tar"`,
       ],
     ];
+    const packed = await new Response(
+      new Blob([shard(0)]).stream().pipeThrough(new CompressionStream("gzip")),
+    ).bytes();
+    await Deno.writeFile(`${folder}/packed.tar.gz`, packed);
+    cases.push([
+      `${folder}/packed.tar.gz`,
+      `"${folder}/packed.tar.gz" is compressed (gzip), but images are read from shards by`,
+    ]);
     for (const [text, sentence] of cases) {
       await assertRejects(() => openShards(text, { cache }), InputError, sentence);
     }
