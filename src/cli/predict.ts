@@ -65,9 +65,9 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
 
 /** The image, and beneath it a line for each class: "  91.23 %  cat". */
 function textOf({ path, classes }: Prediction): string {
-  const rows = classes.map(({ name, probability }) => [
+  const rows = classes.map(({ name, title, probability }) => [
     `${(100 * probability).toFixed(2).padStart(6)} %`,
-    printable(name),
+    printable(title === undefined ? name : `${name}  ${title}`),
   ]);
   return `${printable(path)}\n${columnsOf(rows)}`;
 }

@@ -3,7 +3,7 @@
  * kit (ILSVRC2012_devkit_t12) or by Kaggle (LOC_val_solution.csv).
  */
 import { openBytes } from "../formats/byte_source.ts";
-import { readMatStructs } from "../formats/matlab.ts";
+import { type MatValue, readMatStructs } from "../formats/matlab.ts";
 import { eachCsvRow } from "../formats/table_rows.ts";
 import { eachLine } from "../formats/text_lines.ts";
 import { sortByBytes } from "../util/byte_order.ts";
@@ -88,13 +88,16 @@ async function readTruth(path: string): Promise<Truth> {
 
 /** Names of the development kit's classes by their numbers. */
 async function readSynsets(path: string): Promise<Map<number, string>> {
-  using bytes = await openBytes(path);
-  const rows = readMatStructs(await bytes.read(0, bytes.size), path, "synsets");
   const names = new Map<number, string>();
-  for (const { ILSVRC2012_ID: id, WNID: name } of rows) {
+  for (const { ILSVRC2012_ID: id, WNID: name } of await readMatRows(path)) {
     if (typeof id === "number" && typeof name === "string") names.set(id, name);
   }
   return names;
+}
+
+async function readMatRows(path: string): Promise<Record<string, MatValue>[]> {
+  using bytes = await openBytes(path);
+  return readMatStructs(await bytes.read(0, bytes.size), path, "synsets");
 }
 
 async function findTruth(folder: string): Promise<{ truth: Truth; file: string }> {
@@ -137,6 +140,39 @@ export async function listImageNetValidation(
     );
   });
   return { ...labelledSource(source, all, labels, 0), classes: names };
+}
+
+const SYNSET = /^n\d{8}$/;
+
+/** What ImageNet's classes are called in words: `tench, Tinca tinca` for `n01440764`. */
+export async function imageNetTitles(
+  folder: string,
+  classes: readonly string[],
+): Promise<readonly string[] | undefined> {
+  if (!classes.every((name) => SYNSET.test(name)) || !await pathExists(folder)) return undefined;
+  const words = await readTitles(folder);
+  return words && classes.map((name) => words.get(name) ?? name);
+}
+
+/** The words of classes by their names, of Kaggle's list or the development kit; undefined where there are neither. */
+async function readTitles(folder: string): Promise<ReadonlyMap<string, string> | undefined> {
+  const words = new Map<string, string>();
+  const mapping = await findAbove(folder, ["LOC_synset_mapping.txt"]);
+  if (mapping !== undefined) {
+    using bytes = await openBytes(mapping);
+    await eachLine(bytes, mapping, (text) => {
+      const [, name, title] = /^(n\d{8})\s+(.+)$/.exec(text) ?? [];
+      if (name !== undefined) words.set(name, title.trim());
+    });
+    return words;
+  }
+  const truth = await findAbove(folder, TRUTH_PLACES);
+  const kit = truth && joinPath(directoryOf(truth), "meta.mat");
+  if (kit === undefined || !await pathExists(kit)) return undefined;
+  for (const { WNID: name, words: title } of await readMatRows(kit)) {
+    if (typeof name === "string" && typeof title === "string") words.set(name, title);
+  }
+  return words;
 }
 
 /** The folder with `train` and `val` of a data set, which Kaggle's copy of ImageNet has deep inside. */

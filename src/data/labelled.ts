@@ -26,6 +26,8 @@ export function labelledSource(
 export interface LabelledImages {
   /** Names of the classes; a label is an index into them. */
   readonly classes: readonly string[];
+  /** What to call the classes in words, where that is known and another thing. */
+  readonly titles?: readonly string[];
   /** Images to train with; every class has at least one. */
   readonly train: LabelledSource;
   /** Images to validate with; every class has at least one. */

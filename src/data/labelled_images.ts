@@ -13,7 +13,7 @@ import {
 } from "./labelled.ts";
 import { type ClassifiedSource, openLabelledSource } from "./labelled_source.ts";
 import { isManifest } from "./manifest.ts";
-import { imageNetRoot } from "./imagenet.ts";
+import { imageNetRoot, imageNetTitles } from "./imagenet.ts";
 import { namesShards, patternOf, type ShardParts, shardPartsIn } from "./open_shards.ts";
 import type { SourceOptions } from "./open_source.ts";
 import { isRemote } from "./remote_files.ts";
@@ -34,6 +34,15 @@ export const VALIDATION_FOLDERS: readonly string[] = ["val", "validation", "test
  * @throws {InputError} one sentence for each way a data set can fail to be that
  */
 export async function listLabelledImages(
+  data: DataSource,
+  options: LabelledImagesOptions,
+): Promise<LabelledImages> {
+  const images = await findLabelledImages(data, options);
+  const titles = await imageNetTitles(images.train.root, images.classes);
+  return titles ? { ...images, titles } : images;
+}
+
+async function findLabelledImages(
   data: DataSource,
   options: LabelledImagesOptions,
 ): Promise<LabelledImages> {

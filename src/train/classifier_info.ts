@@ -7,6 +7,8 @@ import type { Pooling } from "../ops/pool_tokens.ts";
 export interface ClassifierInfo extends ReadingOptions {
   /** Names of the classes, in the order of the head's rows. */
   readonly classes: readonly string[];
+  /** What to call the classes in words, where that is known and another thing. */
+  readonly titles?: readonly string[];
   /** Size of the images in pixels. */
   readonly imageSize: Size;
   /** Values per pixel. */
@@ -24,15 +26,18 @@ export interface ClassifierInfo extends ReadingOptions {
 /** The value read from JSON as what a checkpoint says about its classifier, or null where it is nothing of the kind. */
 export function classifierInfoOf(value: unknown): ClassifierInfo | null {
   const info = new Object(value) as Partial<Record<keyof ClassifierInfo, unknown>>;
-  const { classes, imageSize, channels, mean, std, cropShare, exif, pooling } = info;
+  const { classes, titles, imageSize, channels, mean, std, cropShare, exif, pooling } = info;
   const isStatistic = (list: unknown) => isListOf(list, isNumber) && list.length === channels;
   const sound = isListOf(classes, (name) => typeof name === "string") && classes.length >= 1 &&
     isListOf(imageSize, isCount) && imageSize.length === 2 &&
     isCount(channels) && isStatistic(mean) && isStatistic(std) &&
     isNumber(cropShare) && cropShare > 0 && cropShare <= 1 && (exif === "apply" || exif === "ignore") &&
     (pooling === "average" || pooling === "class_token");
+  const isText = (item: unknown) => typeof item === "string";
+  const hasTitles = sound && isListOf(titles, isText) && titles.length === classes.length;
   return sound
     ? {
+      ...hasTitles && { titles: titles as ClassifierInfo["titles"] },
       ...{ classes, imageSize, channels, mean, std, cropShare, exif, pooling } as ClassifierInfo,
       ...savedReading(info),
     }

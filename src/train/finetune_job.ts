@@ -42,7 +42,7 @@ export class FinetuneWork implements JobWork {
   constructor(parts: FinetuneParts) {
     const { config, images, loader, resumed } = parts;
     this.#parts = parts;
-    this.#info = classifierInfo(config, images.classes);
+    this.#info = classifierInfo(config, images);
     this.#record = new EvaluationRecord(resumed);
     this.evaluateEvery = Math.max(1, Math.round(config.run.evaluateEvery * loader.stepsPerEpoch));
   }

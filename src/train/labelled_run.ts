@@ -68,11 +68,22 @@ export function checkResumed({ path, state }: FoundCheckpoint, classes: readonly
 /** What a checkpoint says of its classes and images. */
 export function classifierInfo(
   { model, data }: { readonly model: ClassifierModelConfig; readonly data: LabelledDataConfig },
-  classes: readonly string[],
+  { classes, titles }: Pick<LabelledImages, "classes" | "titles">,
 ): ClassifierInfo {
   const { imageSize, channels, pooling } = model;
   const { mean, std, cropShare, exif } = data, reading = unusualReading(data);
-  return { classes, imageSize, channels, mean, std, cropShare, exif, pooling, ...reading };
+  return {
+    classes,
+    ...titles && { titles },
+    imageSize,
+    channels,
+    mean,
+    std,
+    cropShare,
+    exif,
+    pooling,
+    ...reading,
+  };
 }
 
 /** The evaluations of a run: the newest, and the best so far. */

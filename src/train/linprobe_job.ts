@@ -52,7 +52,7 @@ export class LinprobeWork implements JobWork {
   constructor(parts: LinprobeParts) {
     const { config, images, loader, resumed } = parts;
     this.#parts = parts;
-    this.#info = classifierInfo(config, images.classes);
+    this.#info = classifierInfo(config, images);
     this.#record = new EvaluationRecord(resumed);
     this.#rowOf = new Int32Array(images.train.length).fill(-1);
     this.evaluateEvery = Math.max(1, Math.round(config.run.evaluateEvery * loader.stepsPerEpoch));

@@ -187,7 +187,7 @@ function fewImagesWarning({ data, optim }: JobConfig, { samples, repeat }: Loade
 }
 
 function tellOfStart(parts: RunParts & { readonly config: JobConfig }, resume: boolean, steps: number): void {
-  const { config, record, folder, runtime, resumed, loader, files, onEvent } = parts;
+  const { config, record, folder, runtime, resumed, loader, source, files, onEvent } = parts;
   const warn = (message: string) => onEvent({ kind: "warning", message });
   if (resume && resumed === null) {
     onEvent({ kind: "notice", message: `Nothing to resume in ${folder.path}: starting anew` });
@@ -196,7 +196,10 @@ function tellOfStart(parts: RunParts & { readonly config: JobConfig }, resume: b
     warn(`${reason}; going on from step ${resumed?.state.step}, and ${path} is renamed to ${path}.damaged`);
   }
   if (resumed === null) fewImagesWarning(config, loader).forEach(warn);
-  if (resumed) resumeWarnings(resumed.state, record, { samples: loader.samples, files }).forEach(warn);
+  if (resumed) {
+    const inShards = source.shards !== undefined || source.parts !== undefined;
+    resumeWarnings(resumed.state, record, { samples: loader.samples, files, inShards }).forEach(warn);
+  }
   if (resumed && steps === 0) {
     onEvent({ kind: "notice", message: `The run has made all of its ${resumed.state.step} steps` });
   }

@@ -50,10 +50,11 @@ export function checkJob(run: string, state: TrainState, job: TrainState["job"])
 export function resumeWarnings(
   state: TrainState,
   record: Readonly<Record<string, unknown>>,
-  data: { readonly samples: number; readonly files: string },
+  data: { readonly samples: number; readonly files: string; readonly inShards: boolean },
 ): string[] {
   const warnings: string[] = [];
-  const changed = changedKeys(state.config, record);
+  const changed = changedKeys(state.config, record)
+    .filter((key) => data.inShards || !key.startsWith("data.shuffle")); // which orders nothing else
   if (changed.length > 0) {
     warnings.push(
       `Resuming with another ${changed.join(", ")}: the result will differ from a run that never stopped`,
@@ -95,7 +96,8 @@ export function changedKeys(before: unknown, after: unknown, prefix = ""): strin
     );
   }
   const isLook = prefix === "probe" || prefix.startsWith("probe."); // it draws and changes nothing
-  if (isLook || harmless.has(prefix) || JSON.stringify(before) === JSON.stringify(after)) return [];
+  const isNew = before === undefined && after === null; // a key that an older version had not, and nobody gives
+  if (isLook || isNew || harmless.has(prefix) || JSON.stringify(before) === JSON.stringify(after)) return [];
   return [prefix];
 }
 

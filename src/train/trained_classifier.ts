@@ -45,6 +45,8 @@ export async function readClassifier(
 export interface ClassProbability {
   /** Name of the class. */
   readonly name: string;
+  /** What to call it in words, where that is known and another thing. */
+  readonly title?: string;
   /** How probable the classifier takes it to be, 0 to 1. */
   readonly probability: number;
 }
@@ -109,11 +111,11 @@ export class TrainedClassifier {
     source: ImageSource,
     { top, ...options }: ClassifyOptions & { readonly top: number },
   ): AsyncGenerator<Prediction, void, void> {
-    const { classes } = this.info;
+    const { classes, titles } = this.info;
     for await (const { indices, logits } of classifyImages(this.model, source, this.info, options)) {
       for (const [n, sample] of indices.entries()) {
         const own = logits.subarray(n * classes.length, (n + 1) * classes.length);
-        yield { path: source.path(sample), classes: mostProbable(own, classes, top) };
+        yield { path: source.path(sample), classes: mostProbable(own, classes, top, titles) };
       }
     }
   }
@@ -124,9 +126,18 @@ export class TrainedClassifier {
   }
 }
 
-function mostProbable(logits: Float32Array, classes: readonly string[], top: number): ClassProbability[] {
+function mostProbable(
+  logits: Float32Array,
+  classes: readonly string[],
+  top: number,
+  titles?: readonly string[],
+): ClassProbability[] {
   const total = logSumOfExponentials(logits);
-  return Array.from(logits, (logit, k) => ({ name: classes[k], probability: Math.exp(logit - total) }))
+  return Array.from(logits, (logit, k) => ({
+    name: classes[k],
+    ...titles && { title: titles[k] },
+    probability: Math.exp(logit - total),
+  }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, top);
 }

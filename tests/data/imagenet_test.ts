@@ -42,6 +42,7 @@ Deno.test("ImageNet's validation images have the classes of the development kit"
     await addKit(folder);
     const found = await listLabelledImages(folder, { seed: 0 });
     assertEquals([found.classes, found.train.length], [classes, 3]);
+    assertEquals(found.titles, ["tench, Tinca tinca", "English setter", "kit fox, Vulpes macrotis"]);
     assertEquals([...found.validation.labels], [0, 2, 1, 2]);
     assertEquals(namesOf(found.validation)[3], `${image(4)}.JPEG`);
     const evaluated = await listEvaluationImages(folder, { classes, seed: 0 });
@@ -55,8 +56,14 @@ Deno.test("ImageNet as Kaggle has it: images deep inside, classes in a table at 
   inFolder(async (folder) => {
     await makeImageNet(`${folder}/ILSVRC/Data/CLS-LOC`);
     await Deno.writeTextFile(`${folder}/LOC_val_solution.csv`, solution);
-    const { classes: names, validation } = await listLabelledImages(folder, { seed: 0 });
-    assertEquals([names, [...validation.labels]], [classes, [0, 2, 1, 2]]);
+    const { classes: names, validation, titles } = await listLabelledImages(folder, { seed: 0 });
+    assertEquals([names, [...validation.labels], titles], [classes, [0, 2, 1, 2], undefined]);
+    await Deno.writeTextFile(
+      `${folder}/LOC_synset_mapping.txt`,
+      "n01440764 tench, Tinca tinca\nn02100735 setter\n",
+    );
+    const named = await listLabelledImages(folder, { seed: 0 });
+    assertEquals(named.titles, ["tench, Tinca tinca", "setter", "n02119789"]);
     assertEquals((await listEvaluationImages(folder, { classes, seed: 0 })).length, 4);
   }));
 

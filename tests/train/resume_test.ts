@@ -36,6 +36,7 @@ Deno.test("changedKeys() copes with a stored configuration of another version", 
   assertEquals(changedKeys({ run: { gone: 1 } }, { run: { come: 2 } }), ["run.gone", "run.come"]);
   assertEquals(changedKeys({ run: 5 }, { run: { seed: 2 } }), ["run"]);
   assertEquals(changedKeys(null, {}), [""]);
+  assertEquals(changedKeys({ data: { a: 1 } }, { data: { a: 1, path_column: null } }), []); // a new key at its null
 });
 
 Deno.test("fingerprint() tells names and order, and not where the folder is", () => {
