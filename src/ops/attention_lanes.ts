@@ -46,15 +46,26 @@ export interface Plan {
   readonly parts: number;
 }
 
+/**
+ * Streamed rows per lane in one block: as many as may be, but fewer where whole blocks then hold at least a sixteenth fewer
+ * rows in all, for rows behind the last one cost as much as others (197 tokens: 5 blocks of 5 and not 4 of 7).
+ */
+function streamOf(perLane: number, longest: number): number {
+  const inBlocks = (stream: number) => Math.ceil(perLane / stream) * stream;
+  let best = Math.ceil(perLane / Math.ceil(perLane / longest));
+  for (let stream = best - 1; stream >= 3; stream--) {
+    if (inBlocks(stream) <= inBlocks(best) * 15 / 16) best = stream;
+  }
+  return best;
+}
+
 /** How a shape's rows are dealt out. */
 export function planOf({ tokens, headWidth, lanes }: LanesShape): Plan {
   const { rows, longestStream } = registerBlock(headWidth, lanes);
-  const perLane = Math.ceil(tokens / lanes);
-  const blocks = Math.ceil(perLane / longestStream);
   const quads = headWidth / 4;
   return {
     rows,
-    stream: Math.ceil(perLane / blocks),
+    stream: streamOf(Math.ceil(tokens / lanes), longestStream),
     quads,
     parts: Math.ceil(quads / lanes),
   };
