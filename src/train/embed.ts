@@ -1,4 +1,6 @@
 /** Features of a data set as a file. */
+import { openLabelledSource } from "../data/labelled_source.ts";
+import { isManifest } from "../data/manifest.ts";
 import { isShardSet, openShards } from "../data/open_shards.ts";
 import { openSource } from "../data/open_source.ts";
 import { labelShards } from "../data/shard_source.ts";
@@ -95,11 +97,12 @@ async function checkTarget(out: string, force: boolean): Promise<void> {
   }
 }
 
-/** The images, and the class of each: by folders or as shards say; null where not all have one. */
+/** The images, and the class of each: by folders, or as a table or shards say; null where not all have one. */
 async function openWithLabels(
   data: string,
   onNotice: (message: string) => void,
 ): Promise<{ source: ImageSource; labels: readonly string[] | null }> {
+  if (isManifest(data)) return await openTable(data);
   if (!await isShardSet(data)) {
     const source = await openSource(data);
     return { source, labels: classFolders(source) };
@@ -112,6 +115,18 @@ async function openWithLabels(
     if (error instanceof InputError) return { source, labels: null }; // there are none, or not for all
     throw error;
   }
+}
+
+/** The images of a table, all of them, and their labels where every row has one. */
+async function openTable(data: string): Promise<{ source: ImageSource; labels: readonly string[] | null }> {
+  try {
+    const source = await openLabelledSource(data);
+    const { labels, classes, unlabelled } = source;
+    if (unlabelled === 0) return { source, labels: Array.from(labels, (label) => classes[label]) };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error; // there are none, or a single one
+  }
+  return { source: await openSource(data), labels: null };
 }
 
 /** Folders that a data set may be divided into, above those of its classes. */

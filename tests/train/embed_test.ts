@@ -87,6 +87,29 @@ Deno.test(
 );
 
 Deno.test(
+  "embed() takes the images of a table, and their labels where every row has one",
+  withData(async (folder) => {
+    const table = async (text: string, out: string) => {
+      await Deno.writeTextFile(`${folder}/t.csv`, text);
+      const { classes } = await write(folder, out, { data: `${folder}/t.csv` });
+      const { rows } = await readParquet(`${folder}/${out}`);
+      return { classes, rows: rows.map(({ path, label }) => [path, label]) };
+    };
+    const labelled = await table("path,label\nimages/light/0.png,b\nimages/dark/0.png,a\n", "both.parquet");
+    assertEquals(labelled, {
+      classes: ["a", "b"],
+      rows: [["images/light/0.png", "b"], ["images/dark/0.png", "a"]],
+    });
+    const some = await table("path,label\nimages/light/0.png,b\nimages/dark/0.png,\n", "some.parquet");
+    assertEquals(some, {
+      classes: null,
+      rows: [["images/light/0.png", undefined], ["images/dark/0.png", undefined]],
+    });
+    assertEquals((await table("path\nimages/gray/0.png\n", "none.parquet")).classes, null);
+  }),
+);
+
+Deno.test(
   "embed() refuses what it cannot write before it computes anything",
   withData(async (folder) => {
     const refused = (out: string, words: string) =>
