@@ -59,6 +59,11 @@ export function onnxPlan(source: OnnxSource, options: OnnxOptions): OnnxPlan {
   const usual = defaultStatistics(channels);
   const mean = facts.mean?.length === channels ? facts.mean : usual.mean;
   const std = facts.std?.length === channels ? facts.std : usual.std;
+  if (options.rawPixels && (facts.reading?.values === "float32" || facts.reading?.range)) {
+    throw new InputError(
+      `"${source.path}" takes no bytes from 0 to 255: leave rawPixels out, and normalise its pixels`,
+    );
+  }
   const config: OnnxGraphConfig = {
     encoder: { ...architecture.encoder, heads: encoderOf(source).heads },
     imageSize,
@@ -71,7 +76,7 @@ export function onnxPlan(source: OnnxSource, options: OnnxOptions): OnnxPlan {
     pixels: options.rawPixels ? { mean, std } : null,
     half: options.precision === "f16",
   };
-  const told = { image_size: imageSize, patch_size: patchSize, channels, mean, std };
+  const told = { image_size: imageSize, patch_size: patchSize, channels, mean, std, ...facts.reading };
   const { cropShare, classes: names } = facts;
   const metadata = { ...told, crop_share: cropShare, ...(classes !== null && { classes: names }) };
   return { config, grids, metadata: { ...textsOf(metadata), pooling } };

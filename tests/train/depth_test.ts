@@ -4,9 +4,18 @@ import { embed } from "../../src/train/embed.ts";
 import { readEncoderSource } from "../../src/train/encoder_source.ts";
 import { reconstructImages } from "../../src/train/reconstruct_images.ts";
 import { fileSource } from "../../src/data/source.ts";
-import { RunError } from "../../src/util/errors.ts";
+import { openModelSource } from "../../src/train/model_source.ts";
+import { onnxPlan } from "../../src/train/onnx_plan.ts";
+import { InputError, RunError } from "../../src/util/errors.ts";
 import { Random } from "../../src/util/random.ts";
-import { assert, assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "../deps.ts";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "../deps.ts";
 import { inFolder } from "../support/folder.ts";
 import { encodeTiff } from "../support/tiff.ts";
 import { tinyFinetuning, tune } from "./finetune_support.ts";
@@ -124,6 +133,9 @@ Deno.test("a run on bands draws figures, and what follows it takes the same band
     // Shown three deviations around the mean: neither black nor white.
     const shown = rows[0].original.reduce((sum, value) => sum + value, 0) / rows[0].original.length;
     assert(shown > 40 && shown < 215, `${shown}`);
+    using source = await openModelSource(`${folder}/run`);
+    assertEquals(onnxPlan(source, {}).metadata.bands, "[4,3,1]");
+    assertThrows(() => onnxPlan(source, { rawPixels: true }), InputError, "takes no bytes from 0 to 255");
     const image = await readDeepImage(`${folder}/images/00.tif`, {
       imageSize: [16, 16],
       channels: 3,
