@@ -1,11 +1,12 @@
 /** `mae data`: commands for data sets. */
 
 import type { CommandGroup } from "./command.ts";
+import { check } from "./data_check.ts";
 import { pack } from "./data_pack.ts";
 
 /** `mae data` */
 export const data: CommandGroup = {
   name: "data",
-  summary: "prepare data sets",
-  commands: [pack],
+  summary: "check and prepare data sets",
+  commands: [check, pack],
 };

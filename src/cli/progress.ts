@@ -65,14 +65,19 @@ export class Progress {
     this.#lastStep = undefined;
   }
 
-  #showShare({ what, share }: ProgressEvent): void {
+  #showShare({ what, share, facts = [] }: ProgressEvent): void {
     const now = this.#now();
-    const line = `${printable(what)}: ${percent(share)}`;
+    const line = [`${printable(what)}: ${percent(share)}`, ...facts].join(", ");
     if (this.#terminal.interactive) {
       if (share === 1) this.#terminal.showStatus("");
       else if (now - this.#lastDrawn >= REDRAW_AFTER) {
         this.#lastDrawn = now;
-        this.#terminal.showStatus(line.slice(0, this.#terminal.columns() - 1));
+        const { color } = this.#terminal, columns = this.#terminal.columns();
+        this.#terminal.showStatus(
+          facts.length > 0
+            ? drawBar(printable(what), share, facts, columns, color)
+            : line.slice(0, columns - 1),
+        );
       }
       return;
     }
@@ -138,16 +143,27 @@ export function plainLine(event: StepEvent): string {
   return [`step ${event.step}/${event.steps}`, ...facts(event)].join(", ");
 }
 
-/** The bar with as many facts as fit into `columns`; on a narrow terminal the facts without the bar. */
+/** The bar of a step, see {@linkcode drawBar}. */
 export function barLine(event: StepEvent, columns: number, color: boolean): string {
-  const room = columns - 1; // a full last column would wrap
   const head = `step ${event.step}/${event.steps}`;
-  const besideBar = fitting(facts(event), room - head.length - SHORTEST_BAR - 4);
+  return drawBar(head, event.step / event.steps, facts(event), columns, color);
+}
+
+/** The bar with as many facts as fit into `columns`; on a narrow terminal the facts without the bar. */
+function drawBar(
+  head: string,
+  share: number,
+  facts: readonly string[],
+  columns: number,
+  color: boolean,
+): string {
+  const room = columns - 1; // a full last column would wrap
+  const besideBar = fitting(facts, room - head.length - SHORTEST_BAR - 4);
   if (besideBar === "") {
-    return `${head}  ${fitting(facts(event), room - head.length - 2)}`.slice(0, Math.max(0, room)).trimEnd();
+    return `${head}  ${fitting(facts, room - head.length - 2)}`.slice(0, Math.max(0, room)).trimEnd();
   }
   const length = Math.min(LONGEST_BAR, room - head.length - besideBar.length - 4);
-  const done = Math.round(length * event.step / event.steps);
+  const done = Math.round(length * share);
   const filled = "=".repeat(done);
   const bar = color ? `\x1b[32m${filled}\x1b[0m` : filled;
   return `${head} [${bar}${" ".repeat(length - done)}] ${besideBar}`;

@@ -81,15 +81,31 @@ async function decodeStored(
   throw new BrokenImageError(`${named?.[0] ?? "not an image"}; ${READABLE} can be read`);
 }
 
-/** The bands asked for of a file as it stands there, and which values count as 0 and 1. */
-async function decodeBands(
+/**
+ * Decodes an image file as it stands, all bands at the depth they have, before orientation and channels are settled.
+ * Throws {@linkcode BrokenImageError}.
+ *
+ * @param keepDepth whether AVIF keeps more than 8 bits, as the other formats do
+ */
+export async function decodeAsStored(
   bytes: Uint8Array,
-  { bands, values, range, maxPixels = MAX_PIXELS, decoder }: DecodeOptions,
-): Promise<StoredImage<Samples> & Pick<DeepImage, "range">> {
-  const stored = await decodeStored(bytes, maxPixels, values === "float32", decoder);
+  { maxPixels = MAX_PIXELS, decoder }: Pick<DecodeOptions, "maxPixels" | "decoder"> = {},
+  keepDepth = true,
+): Promise<StoredImage<Samples>> {
+  const stored = await decodeStored(bytes, maxPixels, keepDepth, decoder);
   if (stored.data instanceof Float32Array && !stored.data.every(Number.isFinite)) {
     throw new BrokenImageError("holds values that are no numbers or infinite");
   }
+  return stored;
+}
+
+/** The bands asked for of a file as it stands there, and which values count as 0 and 1. */
+async function decodeBands(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+): Promise<StoredImage<Samples> & Pick<DeepImage, "range">> {
+  const { bands, values, range } = options;
+  const stored = await decodeAsStored(bytes, options, values === "float32");
   return { ...bands ? withBands(stored, bands) : stored, range: range ?? [0, unitOf(stored)] };
 }
 

@@ -8,7 +8,7 @@ import { isRemote } from "./remote_files.ts";
 const HAS_SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /** Whether a path says itself where it is: from the root of a file system, a drive, or a server. */
-function isAbsolute(path: string): boolean {
+export function isAbsolute(path: string): boolean {
   return /^([\\/]|[a-zA-Z]:[\\/])/.test(path) || HAS_SCHEME.test(path);
 }
 

@@ -28,7 +28,7 @@ export function keyOf(name: string): { readonly key: string; readonly ending: st
 }
 
 /** Folders that are parts of a data set and no classes. */
-const PARTS = ["train", ...VALIDATION_FOLDERS];
+export const PARTS = ["train", ...VALIDATION_FOLDERS];
 
 /**
  * The first folder of each image as its class; undefined where an image lies in none, or all in one.

@@ -2,6 +2,7 @@
 import { RunError } from "../util/errors.ts";
 import type { CrashReport, Setup, Task, TaskReport } from "./protocol.ts";
 import { type Item, type ItemFailure, pixelsIn, renderItem, type RenderSettings } from "./render.ts";
+import type { WorkSettings } from "./work.ts";
 
 /** Makes examples in shared memory. */
 export interface Renderer {
@@ -100,7 +101,7 @@ export class LostWorkerError extends RunError {
 export class WorkerPool implements Renderer {
   readonly #members: Member[] = [];
   readonly #pending = new Map<number, Pending>();
-  readonly #settings: RenderSettings;
+  readonly #settings: WorkSettings;
   readonly #options: PoolOptions;
   readonly #watch: ReturnType<typeof setInterval>;
   #nextTask = 0;
@@ -108,7 +109,7 @@ export class WorkerPool implements Renderer {
   #failure: RunError | undefined;
 
   /** Starts `count` workers. A module that cannot be loaded shows at the first `render`. */
-  constructor(settings: RenderSettings, count: number, options: PoolOptions = {}) {
+  constructor(settings: WorkSettings, count: number, options: PoolOptions = {}) {
     this.#settings = settings;
     this.#options = options;
     for (let i = 0; i < count; i++) this.#start(false);

@@ -1,12 +1,13 @@
 /** What the main thread and its data workers say to each other. */
-import type { Item, ItemFailure, RenderSettings } from "./render.ts";
+import type { Item, ItemFailure } from "./render.ts";
+import type { WorkSettings } from "./work.ts";
 
 /** First message to a worker. */
 export interface Setup {
   /** Tells the messages apart. */
   readonly kind: "setup";
-  /** How examples are made. */
-  readonly settings: RenderSettings;
+  /** How examples are made, or that images are looked at instead. */
+  readonly settings: WorkSettings;
   /** The worker's number, not 0: never given to another one. */
   readonly worker: number;
 }
@@ -24,7 +25,7 @@ export interface Task {
   readonly epoch: number;
   /** The examples. */
   readonly items: readonly Item[];
-  /** Pixels [slots, height, width, channels], written in place. */
+  /** Pixels [slots, height, width, channels], or records of images, written in place. */
   readonly pixels: SharedArrayBuffer;
   /** An Int32 for each item: the worker that took it, or 0. */
   readonly takers: SharedArrayBuffer;

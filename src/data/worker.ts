@@ -1,23 +1,23 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
-/** A data worker: takes items of tasks, renders them into shared memory. Loads no tfjs and opens no device. */
+/** A data worker: takes items of tasks, puts what it makes of them into shared memory. Loads no tfjs and opens no device. */
 import { messageOf } from "../util/errors.ts";
 import type { CrashReport, Setup, Task, TaskReport } from "./protocol.ts";
-import { type ItemFailure, pixelsIn, renderItem, type RenderSettings } from "./render.ts";
+import type { ItemFailure } from "./render.ts";
+import { workOn, type WorkSettings } from "./work.ts";
 
-let settings: RenderSettings | undefined;
+let settings: WorkSettings | undefined;
 let worker = 0;
 let queue: Promise<void> = Promise.resolve();
 
 async function work(task: Task): Promise<void> {
   if (settings === undefined) throw new Error("A task came before the settings");
-  const pixels = pixelsIn(task.pixels, settings);
   const takers = new Int32Array(task.takers);
   const failures: ItemFailure[] = [];
   let count = 0;
   for (let i = 0; i < task.items.length; i++) {
     if (Atomics.compareExchange(takers, i, 0, worker) !== 0) continue;
-    const failure = await renderItem(settings, task.epoch, task.items[i], pixels);
+    const failure = await workOn(settings, task.epoch, task.items[i], task.pixels);
     if (failure !== undefined) failures.push(failure);
     count++;
   }

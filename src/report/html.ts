@@ -42,8 +42,8 @@ export interface Page {
   readonly body: Html;
   /** CSS. */
   readonly style: string;
-  /** JavaScript that runs after the body was read. */
-  readonly script: string;
+  /** JavaScript that runs after the body was read; none by default. */
+  readonly script?: string;
 }
 
 /**
@@ -55,7 +55,7 @@ export async function pageText({ title, body, style, script }: Page): Promise<st
     "default-src 'none'",
     "img-src data:",
     `style-src '${await hashOf(style)}'`,
-    `script-src '${await hashOf(script)}'`,
+    ...(script === undefined ? [] : [`script-src '${await hashOf(script)}'`]),
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");
@@ -72,7 +72,7 @@ export async function pageText({ title, body, style, script }: Page): Promise<st
       </head>
       <body>
     ${body}
-    <script>${new Html(script)}</script>
+    ${script === undefined ? "" : html`<script>${new Html(script)}</script>`}
       </body>
     </html>
   `;

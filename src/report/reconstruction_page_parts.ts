@@ -1,24 +1,10 @@
 /** Style and script of the page of reconstructions: plain CSS and JavaScript, as the browser reads them. */
 
+import { baseStyle } from "./page_style.ts";
 import { STAGES } from "./reconstructions.ts";
 
 /** Light or dark as the reader has it. On paper and without the script, all stages stand side by side. */
-export const pageStyle = `
-:root {
-  --page: #fafafa; --card: #fff; --text: #18181b; --soft: #5b5b64; --line: #e4e4e7; --accent: #1d4ed8;
-  color-scheme: light dark;
-  font: 16px/1.5 system-ui, sans-serif;
-}
-@media (prefers-color-scheme: dark) {
-  :root { --page: #131316; --card: #1d1d21; --text: #f4f4f5; --soft: #a6a6b0; --line: #36363c; --accent: #93b4ff; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 84rem; background: var(--page); color: var(--text); }
-h1, h2, h3, p, figure, dl, dd { margin: 0; overflow-wrap: anywhere; }
-h1 { font-size: 1.6rem; line-height: 1.25; }
-h2 { font-size: 1.05rem; }
-h3 { font-size: .95rem; font-weight: 600; }
-header p { color: var(--soft); margin-top: .3rem; }
+export const pageStyle = `${baseStyle}
 img { display: block; width: 100%; height: auto; border-radius: 6px; background: var(--line); }
 .small img { image-rendering: pixelated; }
 figcaption, .score { color: var(--soft); font-size: .85rem; }
@@ -45,18 +31,7 @@ input[type="checkbox"] { width: 1.1rem; height: 1.1rem; margin: 0; }
 .ticks { display: grid; grid-template-columns: repeat(4, 1fr); font-size: .72rem; line-height: 1.3; color: var(--soft); }
 .ticks span { text-align: center; cursor: pointer; white-space: nowrap; padding: .15rem 0; }
 .ticks .on { color: var(--accent); font-weight: 600; }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; border-radius: 4px; }
-section h2 { margin: 1.5rem 0 .4rem; }
-section > p { color: var(--soft); max-width: 44rem; }
-.scroll { overflow-x: auto; margin-top: .5rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem 1.25rem .25rem 0; text-align: left; font-weight: 400; white-space: nowrap; border-bottom: 1px solid var(--line); }
-thead th { color: var(--soft); font-size: .85rem; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3rem 1.25rem; }
-dt { color: var(--soft); }
 @media (max-width: 30rem) {
-  dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
-  dd { padding-bottom: .5rem; }
   #bar { gap: .2rem; padding: .4rem 0; font-size: .85rem; }
 }
 @media screen {
@@ -72,7 +47,6 @@ dt { color: var(--soft); }
 }
 @media print {
   #bar, .control { display: none; }
-  body { background: none; padding: 0; }
   article { break-inside: avoid; }
 }
 `;

@@ -82,6 +82,8 @@ export interface ProgressEvent {
   readonly what: string;
   /** What is done of it, 0 to 1. */
   readonly share: number;
+  /** What else is to be said, the most wanted first: "812 images/s". */
+  readonly facts?: readonly string[];
 }
 
 /** Everything that work with a frozen encoder reports. */

@@ -134,3 +134,19 @@ Deno.test("Progress shows the share of longer work as a status, or every ten sec
     assertEquals(terminal.output, interactive ? [] : ["features: 50 %", "features: 100 %"]);
   }
 });
+
+Deno.test("Progress draws a bar for longer work of which more is to be said", () => {
+  for (const interactive of [true, false]) {
+    const terminal = new RecordingTerminal(interactive);
+    let now = 0;
+    const progress = new Progress(terminal, false, () => now);
+    for (const share of [0, 0.5, 1]) {
+      progress.show({ kind: "progress", what: "checked", share, facts: ["5 of 10", "2 broken"] });
+      now += 10_000;
+    }
+    const bar = (done: number) => `checked [${"=".repeat(done)}${" ".repeat(30 - done)}] 5 of 10, 2 broken`;
+    assertEquals(terminal.statuses, interactive ? [bar(0), bar(15), ""] : []);
+    const lines = ["checked: 50 %, 5 of 10, 2 broken", "checked: 100 %, 5 of 10, 2 broken"];
+    assertEquals(terminal.output, interactive ? [] : lines);
+  }
+});
