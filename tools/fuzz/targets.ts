@@ -5,6 +5,7 @@
 
 import { avif, gif, jpeg, png, tiff, webp } from "./image_targets.ts";
 import { parquet, tar, tarIndex } from "./shard_targets.ts";
+import { csv, jsonl, mat } from "./table_targets.ts";
 import type { Target } from "./target.ts";
 import { model, pickle, safetensors, safetensorsHeader, torchOld, torchZip } from "./tensor_targets.ts";
 import { metadata, modelConfig, state, tensorIndex, tunerCache, yaml } from "./text_targets.ts";
@@ -32,4 +33,7 @@ export const TARGETS: readonly Target[] = [
   tar,
   tarIndex,
   parquet,
+  csv,
+  jsonl,
+  mat,
 ];
