@@ -179,8 +179,9 @@ function classesOf({ classes, labels, parts, partOf }: CheckedSet): CheckReport[
   }));
   const sizes = list.map(({ images }) => images);
   const imbalance = sizes.reduce((a, b) => Math.max(a, b)) / sizes.reduce((a, b) => Math.min(a, b));
+  const isLabelled = parts.map((_, part) => list.some(({ parts: own }) => own[part] > 0));
   const missing = list.flatMap(({ name, parts: own }) =>
-    own.flatMap((images, part) => images === 0 ? [{ name, part: parts[part] }] : [])
+    own.flatMap((images, part) => images === 0 && isLabelled[part] ? [{ name, part: parts[part] }] : [])
   );
   return { list, unlabelled, imbalance: +imbalance.toFixed(2), missing: missing.slice(0, MOST_ODD) };
 }

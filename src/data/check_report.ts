@@ -140,7 +140,7 @@ export interface CheckReport {
     readonly unlabelled: number;
     /** Images of the largest class over those of the smallest. */
     readonly imbalance: number;
-    /** Classes that some part has no image of, or the first of these. */
+    /** Classes that some part has no image of, or the first of these; parts without any labels do not count. */
     readonly missing: readonly { readonly name: string; readonly part: string }[];
   } | null;
 }

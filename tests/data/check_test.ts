@@ -124,6 +124,16 @@ Deno.test("rows of Parquet files and addresses in a table are images too", () =>
     await again.forget();
   }));
 
+Deno.test("a part without any labels lacks no classes", () =>
+  inFolder(async (folder) => {
+    const root = await writePets(folder);
+    await Deno.mkdir(`${root}/test`);
+    await Deno.writeFile(`${root}/test/a.png`, flatPng(3, 3, 1));
+    const { parts, classes } = await checked([root]);
+    assertEquals(parts.map(({ name }) => name), ["pets/test", "pets/train", "pets/val"]);
+    assertEquals([classes?.unlabelled, classes?.missing], [1, [{ name: "dog", part: "pets/val" }]]);
+  }));
+
 Deno.test("a flat folder has no classes, nor has one folder alone", () =>
   inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/only`);
