@@ -6,7 +6,7 @@ import { BrokenImageError } from "./image.ts";
 import { keyOf, type PackedLabels } from "./pack_names.ts";
 import { type PackPlan, type PackProgress, PackTarget, totalBytes } from "./pack_target.ts";
 import { WorkerPool } from "./pool.ts";
-import type { RenderSettings } from "./render.ts";
+import { RECORD_BYTES } from "./probe.ts";
 import { readSample } from "./sample_bytes.ts";
 import {
   bytesInShard,
@@ -68,15 +68,6 @@ export interface PackResult {
 
 /** Samples that are looked at and read together. */
 const CHUNK = 64;
-/** Smallest picture that can be made: what matters is whether decoding succeeds. */
-const PROBE: RenderSettings = {
-  imageSize: [8, 8],
-  channels: 3,
-  exif: "ignore",
-  augment: { cropShare: 1 },
-  seed: 0,
-};
-const PROBE_BYTES = 8 * 8 * 3;
 
 /** A sample of the source, read or found broken. */
 type ReadSample =
@@ -108,7 +99,7 @@ async function readChunk(
       ? [{ slot: one.sample - first, position: one.sample, location: shared(one.location, one.bytes) }]
       : []
   );
-  const failures = await pool.render(new SharedArrayBuffer(PROBE_BYTES * samples.length), 0, items);
+  const failures = await pool.render(new SharedArrayBuffer(RECORD_BYTES * samples.length), 0, items);
   for (const { slot, reason } of failures) read[slot] = { sample: first + slot, reason };
   return read;
 }
@@ -250,7 +241,7 @@ export async function packShards(options: PackOptions): Promise<PackResult> {
   if (progress.next > 0) {
     onEvent?.({ kind: "resume", shards: progress.shards.length, samples: progress.next });
   }
-  const pool = check ? new WorkerPool(PROBE, options.workers, options) : undefined;
+  const pool = check ? new WorkerPool({ probe: true }, options.workers, options) : undefined;
   try {
     const { shards, broken, next } = await new Packer({ ...options, to }, target, progress).run(pool);
     if (shards.length === 0) {
