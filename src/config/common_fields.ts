@@ -16,7 +16,7 @@ import {
 } from "./kinds.ts";
 import { presets } from "./presets.ts";
 import { derived, type Field, field } from "./settings.ts";
-import type { Interval } from "./types.ts";
+import { type Interval, MAX_PIXELS } from "./types.ts";
 
 const presetNames = Object.keys(presets);
 
@@ -163,6 +163,12 @@ export const dataFields = {
     oneOf("sandboxed", "native"),
     "sandboxed",
     "what decodes JPEGs: WebAssembly, or the system's libturbojpeg in the program itself (--allow-ffi)",
+  ),
+  maxPixels: field(
+    "data.max_pixels",
+    whole(1, 2 ** 32),
+    MAX_PIXELS,
+    "images of more pixels are refused before they are decoded, which takes 3 to 8 bytes a pixel and worker",
   ),
   mean: derived(
     "data.mean",

@@ -42,8 +42,10 @@ export function defaultStatistics(channels: number): { mean: number[]; std: numb
 }
 
 /** How image files are taken, out of a configuration that says more. */
-export function readingOf({ exif, values, bands, range, decoder }: ReadingOptions): ReadingOptions {
-  return { exif, values, bands, range, decoder };
+export function readingOf(
+  { exif, values, bands, range, decoder, maxPixels }: ReadingOptions,
+): ReadingOptions {
+  return { exif, values, bands, range, decoder, maxPixels };
 }
 
 /**

@@ -21,7 +21,12 @@ export interface ReadingConfig {
   readonly range: readonly [low: number, high: number] | null;
   /** What decodes JPEGs: WebAssembly, or the system's libturbojpeg in this process. */
   readonly decoder: "sandboxed" | "native";
+  /** Images that declare more pixels are refused before anything is decoded. */
+  readonly maxPixels: number;
 }
+
+/** Most pixels that are decoded unless told otherwise: Pillow's limit against decompression bombs (twice 2^28 / 3). */
+export const MAX_PIXELS = 178_956_970;
 
 /** {@linkcode ReadingConfig} where it may be left out: `uint8`, all bands, the types' own range, sandboxed. */
 export interface ReadingOptions extends Pick<ReadingConfig, "exif">, Partial<Omit<ReadingConfig, "exif">> {}

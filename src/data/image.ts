@@ -74,13 +74,14 @@ export class UnfitImageError extends BrokenImageError {
   override name = "UnfitImageError";
 }
 
-/** Most pixels that are decoded unless told otherwise: Pillow's limit against decompression bombs (twice 2^28 / 3). */
-export const MAX_PIXELS = 178_956_970;
+export { MAX_PIXELS } from "../config/types.ts";
 
 /** Throws {@linkcode BrokenImageError} when a header declares an empty image or one of more than `maxPixels`. */
 export function checkDeclaredSize(height: number, width: number, maxPixels: number): void {
   if (height <= 0 || width <= 0) throw new BrokenImageError(`declares an empty size of ${width}x${height}`);
   if (height * width > maxPixels) {
-    throw new BrokenImageError(`declares ${width}x${height} pixels, more than the limit of ${maxPixels}`);
+    throw new BrokenImageError(
+      `declares ${width}x${height} pixels, more than the limit of ${maxPixels} (data.max_pixels)`,
+    );
   }
 }

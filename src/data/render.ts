@@ -35,9 +35,9 @@ export function imageBytes({ imageSize: [height, width], channels, values }: Ima
 
 /** Only the settings of some options that have more. */
 export function imageSettings(
-  { imageSize, channels, exif, values, bands, range, decoder }: ImageSettings,
+  { imageSize, channels, exif, values, bands, range, decoder, maxPixels }: ImageSettings,
 ): ImageSettings {
-  return { imageSize, channels, exif, values, bands, range, decoder };
+  return { imageSize, channels, exif, values, bands, range, decoder, maxPixels };
 }
 
 /** Instead of an augmentation: the evaluation transform. */

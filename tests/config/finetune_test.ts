@@ -74,6 +74,7 @@ Deno.test("resolveFinetuneConfig() has the paper's recipe for ViT-B", () => {
       bands: null,
       range: null,
       decoder: "sandboxed",
+      maxPixels: 178_956_970,
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],
     },

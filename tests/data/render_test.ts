@@ -35,6 +35,20 @@ Deno.test("renderItem() reports broken files with their slot", async () => {
   });
 });
 
+Deno.test("renderItem() decodes no image of more pixels than it may", async () => {
+  await inFolder(async (folder) => {
+    await writeImages(folder, 1);
+    const item = { slot: 0, position: 0, location: { kind: "file", path: `${folder}/000.png` } } as const;
+    const of = (maxPixels: number) => renderItem({ ...settings, maxPixels }, 0, item, new Uint8Array(144));
+    const { height, width } = await readImage(`${folder}/000.png`, settings);
+    assertEquals(await of(height * width), undefined);
+    const reason = `declares ${width}x${height} pixels, more than the limit of ${
+      height * width - 1
+    } (data.max_pixels)`;
+    assertEquals(await of(height * width - 1), { slot: 0, reason });
+  });
+});
+
 Deno.test("readImage() refuses what cannot be read as a file", async () => {
   await inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/folder.png`);
