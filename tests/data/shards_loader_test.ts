@@ -3,8 +3,11 @@ import { type LoaderOptions, openLoader } from "../../src/data/loader.ts";
 import { openShards } from "../../src/data/open_shards.ts";
 import type { ImageSource } from "../../src/data/source.ts";
 import { writeRowGroups } from "../../src/formats/parquet.ts";
-import { assertEquals, assertNotEquals } from "../deps.ts";
+import { Storage } from "../../src/storage/storage.ts";
+import { InputError } from "../../src/util/errors.ts";
+import { assertEquals, assertNotEquals, assertRejects } from "../deps.ts";
 import { inFolder } from "../support/folder.ts";
+import { S3Server, serverCredentials } from "../support/s3_server.ts";
 import { tarOf } from "../support/tar.ts";
 
 const NAMES = ["rgb.jpg", "gray.jpg", "progressive.jpg", "rgb8.png", "palette4_trns.png", "exif_6.png"];
@@ -72,4 +75,32 @@ Deno.test("batches from tar and Parquet shards are the same with any number of w
     assertEquals(await batches(parquet, {}), expected);
     assertEquals(await batches(parquet, { workers: 2 }), expected);
     assertEquals(await batches(parquet, { startStep: 4 }), expected.slice(4));
+  }));
+
+Deno.test("shards in a bucket of S3, tar and Parquet, give the batches of those on the disk", () =>
+  inFolder(async (folder) => {
+    const local = await sources(folder);
+    await using server = await S3Server.start(`${folder}/s3`);
+    for (const name of ["t-0.tar", "t-1.tar", "p.parquet"]) {
+      await server.put(`set/${name}`, await Deno.readFile(`${folder}/${name}`));
+    }
+    const s3 = { endpoint: server.endpoint, credentials: serverCredentials, origin: "the test" };
+    using storage = new Storage({ retry: { attempts: 2, firstDelay: 1 }, s3 });
+    const inTar = await batches(local.tar, {});
+    for (
+      const [text, expected] of [
+        ["s3://data/set/t-{0..1}.tar", inTar],
+        ["s3://data/set/*.tar", inTar],
+        ["s3://data/set/p.parquet", await batches(local.parquet, {})],
+      ] as const
+    ) {
+      const source = await openShards(text, { storage, cache: null });
+      assertEquals(await batches(source, {}), expected, text);
+      assertEquals(await batches(source, { workers: 2, startStep: 2 }), expected.slice(2), text);
+    }
+    await assertRejects(
+      () => openShards("s3://data/set/t-{0..2}.tar", { storage, cache: null }),
+      InputError,
+      "t-2.tar",
+    );
   }));
