@@ -10,7 +10,11 @@ import { Progress } from "./progress.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
 import { countOf } from "./values.ts";
 
-const toFlag: Flag = { name: "to", value: "DIR", help: "folder for the shards; it must be new or empty" };
+const toFlag: Flag = {
+  name: "to",
+  value: "DIR",
+  help: "folder for the shards: new, empty, or one of shards with the same classes",
+};
 const SHARD_SIZE = "1GB";
 
 /** `mae data pack` */

@@ -33,7 +33,9 @@ const flags: readonly Flag[] = [
     name: "data",
     value: "DIR",
     key: "data.train",
-    help: "folder of images, a table of their paths (.csv, .jsonl), or shards (.tar, .parquet)",
+    help:
+      "folder of images, one image, a table of paths (.csv, .jsonl), or shards (.tar, .parquet, such as " +
+      '"train-{000..146}.tar"), here or at http(s):// or s3://',
   },
   ...runFlags,
 ];
@@ -54,7 +56,7 @@ export const pretrain: Command = pretrainCommand(trainForReal);
 export function pretrainCommand(train: PretrainJob, demos: DemoRuns = demoRuns): Command {
   return {
     name: "pretrain",
-    summary: "train a masked autoencoder on a folder of images",
+    summary: "train a masked autoencoder on images",
     flags,
     details,
     run: (args, terminal) => run(train, demos, args, terminal),

@@ -18,7 +18,10 @@ const SIZES = 3;
 export const stats: Command = {
   name: "stats",
   summary: "measure mean and deviation of a data set's channels",
-  argument: { name: "SOURCE", help: "a folder of images, searched recursively, a manifest, or one image" },
+  argument: {
+    name: "SOURCE",
+    help: "a folder of images, searched recursively, one image, a table of paths, or shards",
+  },
   flags: [
     {
       name: "channels",

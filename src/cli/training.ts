@@ -6,6 +6,7 @@ import type { ConfigKey } from "../config/settings.ts";
 import type { LinprobeEvent } from "../train/events.ts";
 import type { FinetuneResult } from "../train/finetune.ts";
 import type { RunOptions, RunResult } from "../train/open_run.ts";
+import { isAbort } from "../util/abort.ts";
 import { InputError } from "../util/errors.ts";
 import { didYouMeanPath, joinPath, pathExists } from "../util/files.ts";
 import type { Arguments, Flag } from "./command.ts";
@@ -192,12 +193,16 @@ export async function runJob<Result extends RunResult>(
     controller.abort();
     terminal.printError("Stopping after a checkpoint; press Control-C again to quit at once");
   });
-  const result = await train({
-    resume: args.has("resume"),
-    tune: !args.has("no-tune"),
-    signal: controller.signal,
-    onEvent: (event) => progress.show(event),
-  });
+  const { signal } = controller;
+  const options = { resume: args.has("resume"), tune: !args.has("no-tune"), signal };
+  let result: Result;
+  try {
+    result = await train({ ...options, onEvent: (event) => progress.show(event) });
+  } catch (error) {
+    if (!stoppedBy || !isAbort(error, signal)) throw error;
+    terminal.printError("Stopped before there was anything to save");
+    return exitCodeOf(stoppedBy);
+  }
   progress.finish();
   terminal.print(summary(result));
   return result.interrupted && stoppedBy ? exitCodeOf(stoppedBy) : 0;

@@ -93,9 +93,10 @@ export const augmentFields = {
 export const dataFields = {
   train: derived(
     "data.train",
-    dataSource("the path of a folder of images or of a table of their paths"),
+    dataSource("the path of a folder of images, of a table of their paths, or of shards"),
     "none",
-    "folder of images, searched recursively, or a table of paths (.csv, .tsv, .jsonl); or a list of these, with weights",
+    "folder of images, searched recursively, a table of paths (.csv, .tsv, .jsonl), or shards (.tar, .parquet); or a list of " +
+      "these, with weights",
     wantsImages,
   ),
   pathColumn: field(

@@ -126,7 +126,7 @@ export function numbers(range: Range): Kind<readonly number[]> {
 export function wholes(from: number, to: number): Kind<readonly number[]> {
   const list = numbers({ from, to });
   return kind(
-    `a list of whole numbers from ${from} to ${to}`,
+    `a list like [${from},${from + 1}] of whole numbers from ${from} to ${to}`,
     (value) => list.parse(value)?.every(Number.isInteger) ? list.parse(value) : undefined,
   );
 }

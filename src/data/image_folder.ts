@@ -105,8 +105,8 @@ export async function listImages(root: string): Promise<ImageSource> {
     if (walk.paths.length > 0) return fileSource(root, sortByBytes(walk.paths), walk.others);
     const seen = walk.others === 0
       ? "it holds no files"
-      : `it holds ${walk.others} other file${walk.others === 1 ? "" : "s"}`;
-    throw new InputError(`There are no images under "${root}": ${seen}, and none that ends in ${endings}`);
+      : `it holds ${walk.others} other file${walk.others === 1 ? "" : "s"}, and none that ends in ${endings}`;
+    throw new InputError(`There are no images under "${root}": ${seen}`);
   } catch (error) {
     throw error instanceof InputError ? error : await unreadable(root, error);
   }

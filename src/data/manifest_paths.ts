@@ -33,14 +33,14 @@ export function checkPath(path: string, manifestIsRemote: boolean, where: string
     if (isRemote(path)) return;
     if (manifestIsRemote) {
       throw new InputError(
-        `${where} has the path ${quoted(path)} of this machine, which a manifest from elsewhere may not name`,
+        `${where} has the path ${quoted(path)} of this machine, which a table from elsewhere may not name`,
       );
     }
     if (HAS_SCHEME.test(path)) checkAddress(path, where);
   } else if (path.includes("..") && partsOf(path) === undefined) {
     throw new InputError(
-      `${where} has the path ${quoted(path)}, which climbs out of the manifest's folder; ` +
-        "give it as an absolute path, or put the manifest above all of its images",
+      `${where} has the path ${quoted(path)}, which climbs out of the table's folder; ` +
+        "give it as an absolute path, or put the table above all of its images",
     );
   }
 }

@@ -79,10 +79,10 @@ async function isFolderOfFiles(folder: string): Promise<boolean> {
   }
 }
 
-/** A shard at any address. */
-async function shardAt(address: string, name: string, storage: Storage): Promise<ShardFile> {
+/** A shard at any address, one of `among`. */
+async function shardAt(address: string, name: string, among: number, storage: Storage): Promise<ShardFile> {
   const parsed = parseAddress(address);
-  if (parsed.kind === "local") return await localShard(parsed.path, name);
+  if (parsed.kind === "local") return await localShard(parsed.path, name, among);
   const source = await storage.open(address);
   const { size, version, shown } = source;
   source[Symbol.dispose]();
@@ -109,7 +109,7 @@ async function shardsAt(addresses: readonly string[], storage: Storage): Promise
   return await mapSideBySide(
     addresses,
     AT_ONCE,
-    (address) => shardAt(address, address.slice(start).replace(/[?#].*$/s, ""), storage),
+    (address) => shardAt(address, address.slice(start).replace(/[?#].*$/s, ""), addresses.length, storage),
   );
 }
 

@@ -17,14 +17,15 @@ export function commonFolder(paths: readonly string[]): string {
   return common;
 }
 
-/** A shard on this machine. Throws `InputError` where there is no such file. */
-export async function localShard(path: string, name: string): Promise<ShardFile> {
+/** A shard on this machine, one of `among`. Throws `InputError` where there is no such file. */
+export async function localShard(path: string, name: string, among = 1): Promise<ShardFile> {
   let info: Deno.FileInfo;
   try {
     info = await Deno.stat(path);
   } catch (error) {
     if (!isMissing(error)) throw new InputError(`cannot read the shard "${path}": ${messageOf(error)}`);
-    throw new InputError(`there is no shard "${path}"${await didYouMeanPath(path)}`);
+    const hint = among > 1 ? `, one of the ${among} that are named` : await didYouMeanPath(path);
+    throw new InputError(`there is no shard "${path}"${hint}`);
   }
   if (!info.isFile) {
     throw new InputError(`the shard "${path}" is ${info.isDirectory ? "a folder" : "no file"}`);
@@ -54,7 +55,7 @@ async function readBeside(path: string): Promise<Uint8Array | undefined> {
 /** Shards on this machine, named by their paths within the folder that they have in common. */
 export function localShards(paths: readonly string[]): Promise<ShardFile[]> {
   const start = commonFolder(paths).length;
-  return Promise.all(paths.map((path) => localShard(path, path.slice(start))));
+  return Promise.all(paths.map((path) => localShard(path, path.slice(start), paths.length)));
 }
 
 /** The files of a folder with one of these endings, in byte order; none where it is no folder. */

@@ -1,4 +1,5 @@
 /** The loop that every training job shares: when to log, when to save, when to stop. */
+import { isAbort } from "../util/abort.ts";
 import type { Interval } from "../config/types.ts";
 
 /** What a job does at each of the loop's moments. Steps count from 1 when done. */
@@ -25,7 +26,7 @@ export interface LoopJob {
   readonly log: (step: number) => Promise<void>;
   /** On the schedule, at the end, and when stopped. */
   readonly save: (step: number) => Promise<void>;
-  /** Ends the loop after the step in progress. */
+  /** Ends the loop after the step in progress, or before it where the step throws the signal's reason. */
   readonly signal?: AbortSignal;
   /** A clock in milliseconds. */
   readonly now?: () => number;
@@ -42,7 +43,12 @@ export async function runLoop(job: LoopJob): Promise<{ step: number; interrupted
   let lastSave = now();
   let lastSettled = -Infinity;
   while (step < job.steps && !job.signal?.aborted) {
-    await job.makeStep(step);
+    try {
+      await job.makeStep(step);
+    } catch (error) {
+      if (isAbort(error, job.signal)) break;
+      throw error;
+    }
     step++;
     // Without waiting now and then the host would queue steps faster than the device makes them, and an error or a
     // signal would be noticed late. Once in half a second costs about two per cent at most.

@@ -6,6 +6,7 @@ import type { RenderSettings } from "../data/render.ts";
 import type { ImageSource } from "../data/source.ts";
 import { openRuntime } from "../gpu/runtime.ts";
 import { parameterCount } from "../nn/parameters.ts";
+import { unlessAborted } from "../util/abort.ts";
 import { InputError } from "../util/errors.ts";
 import {
   findCheckpoint,
@@ -24,7 +25,10 @@ import { type RunParts, type RunSettings, totalSteps, type Trained } from "./tra
 export interface RunOptions {
   /** Go on from the newest checkpoint in `run.out`; starts anew when there is none. */
   readonly resume?: boolean;
-  /** Ends the run cleanly after the step in progress, with a checkpoint. */
+  /**
+   * Ends the run cleanly after the step in progress, or before it where its images are still waited for, with a
+   * checkpoint; while data are being opened the run rejects with the signal's reason, and nothing is written.
+   */
   readonly signal?: AbortSignal;
   /** Whether kernels are timed before the first step and run by their fastest plans (default), or by their first. */
   readonly tune?: boolean;
@@ -101,7 +105,7 @@ export async function openRun<Config extends JobConfig, Made extends Trained>(
   const { config, yaml } = plan;
   const record = configRecord(yaml);
   const folder = cleanup.use(await RunFolder.look(config.run.out, resume));
-  const source = await plan.source();
+  const source = await unlessAborted(plan.source(), signal);
   const files = fingerprint(source);
   if (folder.checkpoints.length > 0) await folder.take(); // before another process can change them
   const resumed = resume ? await findCheckpoint(folder.path) : null;
@@ -114,7 +118,7 @@ export async function openRun<Config extends JobConfig, Made extends Trained>(
   const made = await plan.create(resumed, cleanup);
   const { model, rest } = made.saved();
   if (resumed) await restoreCheckpoint(resumed.path, model, rest);
-  const firstBatch = steps > 0 ? await loader.next() : null; // fails when nothing in the folder can be read
+  const firstBatch = steps > 0 ? await unlessAborted(loader.next(), signal) : null; // fails when nothing in the folder can be read
   const { keep, checkpointEvery: every } = config.run;
   await checkDiskSpace(folder.path, {
     values: parameterCount(model) + parameterCount(rest),

@@ -9,6 +9,7 @@ import type { Parameters } from "../nn/parameters.ts";
 import { Control } from "../ops/step_control.ts";
 import { learningRateAt, scaledLearningRate, type Schedule } from "../optim/schedule.ts";
 import type { MetricsRecord } from "../report/metrics.ts";
+import { unlessAborted } from "../util/abort.ts";
 import { RunError } from "../util/errors.ts";
 import { saveBest } from "./best_checkpoint.ts";
 import { type FoundCheckpoint, saveCheckpoint, type TrainState } from "./checkpoint.ts";
@@ -200,7 +201,7 @@ export class TrainingJob {
   async #makeStep(step: number): Promise<void> {
     const { config: { optim }, optimizer, runtime } = this.#parts;
     for (let micro = 0; micro < optim.accumulate; micro++) {
-      const batch = await this.#nextBatch();
+      const batch = await this.#nextBatch(micro);
       const { loss, gradients } = this.#work.computeGradients(batch, step, micro);
       optimizer.accumulate(loss, gradients);
     }
@@ -209,10 +210,12 @@ export class TrainingJob {
     runtime.check();
   }
 
-  #nextBatch(): Promise<ImageBatch> | ImageBatch {
+  /** Between the micro-batches of a step no signal is heard: what the first ones changed is in no checkpoint. */
+  #nextBatch(micro: number): Promise<ImageBatch> | ImageBatch {
+    const { loader, signal } = this.#parts;
     const first = this.#firstBatch;
     this.#firstBatch = null;
-    return first ?? this.#parts.loader.next();
+    return first ?? unlessAborted(loader.next(), micro === 0 ? signal : undefined);
   }
 
   #learningRate(step: number): number {

@@ -263,7 +263,7 @@ Deno.test("resolvePretrainConfig() refuses bands and ranges that cannot be, and 
     ],
     [
       ["data.bands=[0, 1, 2]"],
-      "data.bands must be a list of whole numbers from 1 to 65535 or null, not [0,1,2]",
+      "data.bands must be a list like [1,2] of whole numbers from 1 to 65535 or null, not [0,1,2]",
     ],
     [["data.range=[1, 1]"], "data.range [1,1] (from --set) must be two numbers that differ"],
     [

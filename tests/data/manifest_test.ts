@@ -51,7 +51,7 @@ Deno.test("listManifest() takes absolute paths, and refuses those that climb out
       await assertRejects(
         () => listManifest(bad),
         InputError,
-        `which climbs out of the manifest's folder; give it as an absolute path`,
+        `which climbs out of the table's folder; give it as an absolute path`,
       );
     }
     await assertRejects(() => listManifest(`${folder}/bad.csv`), InputError, `bad.csv" line 3 has the path`);

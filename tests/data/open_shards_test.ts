@@ -74,7 +74,11 @@ Deno.test("wrong patterns and missing shards are refused in one sentence each", 
     const cases = [
       [
         `${folder}/train-{000..001}.tar`,
-        `there is no shard "${folder}/train-001.tar"; did you mean "${folder}/train-000.tar"?`,
+        `there is no shard "${folder}/train-001.tar", one of the 2 that are named`,
+      ],
+      [
+        `${folder}/train-00.tar`,
+        `there is no shard "${folder}/train-00.tar"; did you mean "${folder}/train-000.tar"?`,
       ],
       [`${folder}/train-{000..a}.tar`, "mixes a letter and a number"],
       [`${folder}/test-*.tar`, `there is nothing like "${folder}/test-*.tar"`],

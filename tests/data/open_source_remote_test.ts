@@ -94,7 +94,7 @@ Deno.test("a manifest from elsewhere may not name files of this machine, nor kin
       await assertRejects(
         () => openSource(`${origin}/m.csv`, { storage }),
         InputError,
-        "of this machine, which a manifest from elsewhere may not name",
+        "of this machine, which a table from elsewhere may not name",
       );
     }
     await Deno.writeTextFile(`${folder}/m.csv`, "path\na.png\ngs://bucket/b.png\n");

@@ -138,3 +138,18 @@ Deno.test("runLoop() ends with the error of a step, and saves nothing after it",
   );
   assertEquals(saves, [1, 2]);
 });
+
+Deno.test("runLoop() saves what was made where the signal ends a step that waits, and passes other errors on", async () => {
+  const controller = new AbortController();
+  const made: number[] = [];
+  const waits = (step: number) => {
+    if (step === 2) controller.abort();
+    if (controller.signal.aborted) return Promise.reject(controller.signal.reason);
+    made.push(step);
+    return Promise.resolve();
+  };
+  const result = await did({ signal: controller.signal, makeStep: waits });
+  assertEquals([made, only("save", result), result.end], [[0, 1], [2], { step: 2, interrupted: true }]);
+  const fails = () => Promise.reject(new Error("the device is lost"));
+  await assertRejects(() => did({ signal: new AbortController().signal, makeStep: fails }), Error, "is lost");
+});

@@ -2,6 +2,7 @@
 import { toYaml } from "../../src/config/pretrain.ts";
 import { listCheckpoints } from "../../src/train/checkpoint.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../deps.ts";
+import { TestServer } from "../support/http_server.ts";
 import { metricsOf, newestBits, tinyConfig, train, tree, withImages } from "./support.ts";
 
 const cli = decodeURIComponent(new URL("../../cli.ts", import.meta.url).pathname);
@@ -140,5 +141,57 @@ Deno.test({
       /^mae: run\.out \/proc\/mae cannot be (read|written to) \(.*\); choose another folder with --out\n$/,
     );
     assert(!out.includes("peak lr"), "it has told of its start");
+  }),
+});
+
+Deno.test({
+  name: "mae pretrain stops at once where it waits for a server, and saves the steps that it made",
+  ignore: Deno.build.os === "windows", // has no signals to send
+  fn: withImages(async (folder) => {
+    const sets = ["optim.epochs=6", "run.log_every=1"];
+    await using server = new TestServer(await Deno.readFile(`${folder}/images/00.png`));
+    for await (const { name } of Deno.readDir(`${folder}/images`)) { // every address serves the same
+      await Deno.writeFile(`${folder}/images/${name}`, server.bytes);
+    }
+    const rows = Array.from({ length: 12 }, (_, i) => JSON.stringify({ url: `${server.origin}/${i}.png` }));
+    await Deno.writeTextFile(`${folder}/images.jsonl`, rows.join("\n"));
+    server.faults.push(...Array(40).fill({})); // then it fails, in the fourth of six epochs
+    server.always = { status: 503 };
+    const [verb, ...rest] = await pretrainArgs(folder, ...sets, `data.train=${folder}/images.jsonl`);
+    const args = [verb, "--allow-net=127.0.0.1", ...rest];
+    let asked = 0;
+    const { code, out, err } = await run(args, async (child) => {
+      await until(() => Promise.resolve(server.seen.length > 42));
+      await pause(500);
+      asked = performance.now();
+      child.kill("SIGINT");
+    });
+    assertEquals(code, 130, err);
+    assert(performance.now() - asked < 5000, `it took ${performance.now() - asked} ms`);
+    const step = await stepOf(`${folder}/run`);
+    assert(step > 0 && step < 36, `stopped after ${step}`);
+    assertMatch(out, new RegExp(`Stopped after ${step} steps, loss \\d`));
+    server.always = {};
+    assertEquals((await run([...args, "--resume"])).code, 0);
+    await train(tinyConfig(folder, "alike", ...sets));
+    assertEquals(await newestBits(`${folder}/run`), await newestBits(`${folder}/alike`));
+  }),
+});
+
+Deno.test({
+  name: "mae pretrain stops at once where its data cannot be reached, and writes nothing",
+  ignore: Deno.build.os === "windows", // has no signals to send
+  fn: withImages(async (folder) => {
+    await using server = new TestServer(new Uint8Array());
+    server.always = { status: 503 };
+    const [verb, ...rest] = await pretrainArgs(folder, `data.train=${server.origin}/a.tar`);
+    const before = await tree(folder);
+    const { code, err } = await run([verb, "--allow-net=127.0.0.1", ...rest], async (child) => {
+      await until(() => Promise.resolve(server.seen.length > 1));
+      child.kill("SIGTERM");
+    });
+    assertEquals(code, 143, err);
+    assertStringIncludes(err, "Stopped before there was anything to save");
+    assertEquals(await tree(folder), before);
   }),
 });
