@@ -44,7 +44,7 @@ function facts(report: CheckReport): string[][] {
     ...(readable === 0 ? [] : [
       ["formats", shares(Object.entries(report.formats))],
       ["channels", shares(Object.entries(report.colors))],
-      ["bits", shares(Object.entries(report.depths))],
+      ["depth", shares(Object.entries(report.depths).map(([bits, count]) => [`${bits} bits`, count]))],
     ]),
     ...(sizes === null ? [] : [
       ["width", spreadText(sizes.width)],
@@ -127,9 +127,9 @@ function classText({ classes }: CheckReport): string {
   ]);
   if (order.length > shown.length) rows.splice(SETS, 0, [`… ${order.length - shown.length} others`]);
   return [
-    `Classes: ${list.length}, the largest ${imbalance} times the smallest${
-      unlabelled === 0 ? "" : `, ${plural(unlabelled, "image")} without one`
-    }`,
+    `Classes: ${list.length}, ${
+      imbalance === 1 ? "all of one size" : `the largest ${imbalance} times the smallest`
+    }${unlabelled === 0 ? "" : `, ${plural(unlabelled, "image")} without one`}`,
     columnsOf(rows),
     ...(missing.length === 0
       ? []

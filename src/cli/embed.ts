@@ -8,7 +8,7 @@ import { columnsOf, printable, type Terminal } from "./terminal.ts";
 
 const dataFlag: Flag = {
   name: "data",
-  value: "DIR",
+  value: "SOURCE",
   help: "folder of images, searched recursively, one image, a table, or shards",
 };
 const outFlag: Flag = {

@@ -33,13 +33,14 @@ export const evaluate: Command = {
   flags: [
     {
       name: "data",
-      value: "DIR",
+      value: "SOURCE",
       help: "labelled images, a table of them, or shards; those that the run validated with by default",
     },
     {
       name: "split",
       value: "WHICH",
-      help: "a folder in DIR, or the share that the run split off, 0.1; val/, test/ or DIR itself by default",
+      help:
+        "a folder in SOURCE, or the share that the run split off, 0.1; val/, test/ or SOURCE itself by default",
     },
     { name: "json", value: "FILE", help: "write all figures, the confusion matrix included, as JSON" },
     { name: "out", value: "DIR", help: "write confusion.png and evaluation.json into this folder" },

@@ -14,7 +14,7 @@ import { columnsOf, type Terminal } from "./terminal.ts";
 
 const dataFlag: Flag = {
   name: "data",
-  value: "DIR",
+  value: "SOURCE",
   help:
     "labelled images: train/ and val/ (or test/) with a folder per class in each, a table (.csv, .jsonl), or shards",
 };
@@ -34,7 +34,7 @@ export const knn: Command = {
     dataFlag,
     {
       name: "val",
-      value: "DIR",
+      value: "SOURCE",
       help: "images to classify, where --data does not hold them: a folder per class, or a table",
     },
     {

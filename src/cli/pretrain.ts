@@ -31,7 +31,7 @@ const flags: readonly Flag[] = [
   { name: "set", value: "KEY=VALUE", repeatable: true, help: "set one configuration key" },
   {
     name: "data",
-    value: "DIR",
+    value: "SOURCE",
     key: "data.train",
     help:
       "folder of images, one image, a table of paths (.csv, .jsonl), or shards (.tar, .parquet, such as " +

@@ -36,14 +36,14 @@ export const runFlags: readonly Flag[] = [
 export const labelledFlags: readonly Flag[] = [
   {
     name: "data",
-    value: "DIR",
+    value: "SOURCE",
     key: "data.train",
     help:
       "labelled images: train/ and val/ (or test/) with a folder per class in each, a table (.csv, .jsonl), or shards",
   },
   {
     name: "val",
-    value: "DIR",
+    value: "SOURCE",
     key: "data.val",
     help: "images to validate with, where --data does not hold them: a folder per class, or a table",
   },
@@ -195,11 +195,21 @@ export async function runJob<Result extends RunResult>(
   });
   const { signal } = controller;
   const options = { resume: args.has("resume"), tune: !args.has("no-tune"), signal };
+  let saved: string | undefined;
+  const onEvent = (event: LinprobeEvent) => {
+    if (event.kind === "checkpoint") saved = event.path;
+    progress.show(event);
+  };
   let result: Result;
   try {
-    result = await train({ ...options, onEvent: (event) => progress.show(event) });
+    result = await train({ ...options, onEvent });
   } catch (error) {
-    if (!stoppedBy || !isAbort(error, signal)) throw error;
+    if (!stoppedBy || !isAbort(error, signal)) {
+      if (saved !== undefined) {
+        terminal.printError(`Saved before this: ${printable(saved)}; --resume goes on from there`);
+      }
+      throw error;
+    }
     terminal.printError("Stopped before there was anything to save");
     return exitCodeOf(stoppedBy);
   }

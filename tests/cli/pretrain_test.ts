@@ -5,7 +5,7 @@ import { parseYamlLayer } from "../../src/config/layers.ts";
 import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
 import type { PretrainConfig } from "../../src/config/types.ts";
 import type { PretrainOptions, PretrainResult } from "../../src/train/pretrain.ts";
-import { InputError } from "../../src/util/errors.ts";
+import { InputError, RunError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "../deps.ts";
 import { assertSnapshot } from "../support/snapshot.ts";
 import { RecordingTerminal } from "../support/terminal.ts";
@@ -166,6 +166,27 @@ Deno.test("mae pretrain says how to go on after an interruption", async () => {
   const { terminal } = await pretrain(["--out", "it's here", "--quiet"], result);
   assertEquals(terminal.output.length, 1);
   await assertSnapshot("cli", "pretrain_stopped", terminal.text);
+});
+
+Deno.test("mae pretrain that fails says what was saved before", async () => {
+  const path = "runs/demo/checkpoints/step-00000007";
+  const failing = (saves: boolean): PretrainJob => (_config, { onEvent }) => {
+    if (saves) onEvent?.({ kind: "checkpoint", path, step: 7 });
+    return Promise.reject(new RunError("The server is gone"));
+  };
+  for (const saves of [true, false]) {
+    const command = pretrainCommand(failing(saves), demosUpTo(0));
+    const terminal = new RecordingTerminal();
+    await assertRejects(
+      () => command.run(parseArguments(command, []), terminal),
+      RunError,
+      "The server is gone",
+    );
+    assertEquals(
+      terminal.errors.filter((line) => line.includes("--resume")),
+      saves ? [`Saved before this: ${path}; --resume goes on from there`] : [],
+    );
+  }
 });
 
 Deno.test("mae pretrain --dry-run only prints the configuration", async () => {
