@@ -184,7 +184,6 @@ export async function runJob<Result extends RunResult>(
   }
   const { yaml, notices = [], train, summary } = job;
   const quiet = args.has("quiet");
-  if (!quiet) terminal.print([`${yaml.trimEnd()}\n`, ...notices.map(printable)].join("\n"));
   const progress = new Progress(terminal, quiet);
   const controller = new AbortController();
   let stoppedBy: StopSignal | undefined;
@@ -195,8 +194,11 @@ export async function runJob<Result extends RunResult>(
   });
   const { signal } = controller;
   const options = { resume: args.has("resume"), tune: !args.has("no-tune"), signal };
-  let saved: string | undefined;
+  let saved: string | undefined, told = quiet;
   const onEvent = (event: LinprobeEvent) => {
+    // With the first event, so that what is refused at once is refused in one sentence.
+    if (!told) terminal.print([`${yaml.trimEnd()}\n`, ...notices.map(printable)].join("\n"));
+    told = true;
     if (event.kind === "checkpoint") saved = event.path;
     progress.show(event);
   };
