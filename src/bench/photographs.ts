@@ -52,12 +52,14 @@ function codesOf(counts: readonly number[], symbols: readonly number[]): Codes {
   return codes;
 }
 
-/** Entropy-coded bytes under way. */
-class Scan {
+/** The entropy-coded bytes of a JPEG, under way. */
+export class JpegBits {
+  /** Whole bytes so far. */
   readonly bytes: number[] = [];
   #held = 0;
   #count = 0;
 
+  /** Adds the lowest `length` bits of a value, the highest of them first. */
   put(value: number, length: number): void {
     for (let bit = length - 1; bit >= 0; bit--) {
       this.#held = (this.#held << 1) | ((value >> bit) & 1);
@@ -68,17 +70,23 @@ class Scan {
     }
   }
 
-  /** A symbol of zeros before a coefficient, and the coefficient. */
-  coefficient(codes: Codes, run: number, value: number): void {
-    const size = 32 - Math.clz32(Math.abs(value));
-    const [code, length] = codes.get((run << 4) | size) ?? [0, 0];
-    this.put(code, length);
+  /** Adds the bits of a coefficient, whose size its symbol has told. */
+  value(value: number, size: number): void {
     this.put(value < 0 ? value + 2 ** size - 1 : value, size);
   }
 
+  /** Fills the last byte with ones. */
   flush(): void {
     while (this.#count > 0) this.put(1, 1);
   }
+}
+
+/** A symbol of zeros before a coefficient, and the coefficient. */
+function putCoefficient(scan: JpegBits, codes: Codes, run: number, value: number): void {
+  const size = 32 - Math.clz32(Math.abs(value));
+  const [code, length] = codes.get((run << 4) | size) ?? [0, 0];
+  scan.put(code, length);
+  scan.value(value, size);
 }
 
 const dcCodes = codesOf(DC_COUNTS, DC_SYMBOLS), acCodes = codesOf(AC_COUNTS, AC_SYMBOLS);
@@ -119,8 +127,8 @@ function transform(
   });
 }
 
-function putBlock(scan: Scan, block: readonly number[], last: number): void {
-  scan.coefficient(dcCodes, 0, block[0] - last);
+function putBlock(scan: JpegBits, block: readonly number[], last: number): void {
+  putCoefficient(scan, dcCodes, 0, block[0] - last);
   let run = 0;
   for (let k = 1; k < 64; k++) {
     const value = block[NATURAL_ORDER[k]];
@@ -128,11 +136,11 @@ function putBlock(scan: Scan, block: readonly number[], last: number): void {
       run++;
       continue;
     }
-    for (; run > 15; run -= 16) scan.coefficient(acCodes, 15, 0);
-    scan.coefficient(acCodes, run, value);
+    for (; run > 15; run -= 16) putCoefficient(scan, acCodes, 15, 0);
+    putCoefficient(scan, acCodes, run, value);
     run = 0;
   }
-  if (run > 0) scan.coefficient(acCodes, 0, 0);
+  if (run > 0) putCoefficient(scan, acCodes, 0, 0);
 }
 
 function segment(marker: number, body: readonly number[]): number[] {
@@ -142,7 +150,7 @@ function segment(marker: number, body: readonly number[]): number[] {
 /** Writes Y and halved Cb and Cr as a JPEG of height × width. */
 function encode(height: number, width: number, [y, cb, cr]: readonly Samples[]): Uint8Array {
   const divisors = [scaled(LUMA_DIVISORS), scaled(COLOR_DIVISORS)];
-  const scan = new Scan();
+  const scan = new JpegBits();
   const last = [0, 0, 0];
   for (let top = 0; top < y.height; top += 16) {
     for (let left = 0; left < y.width; left += 16) {

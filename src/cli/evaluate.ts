@@ -65,7 +65,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const own = await dataOfRun(stored);
   const root = args.value("data") ?? own.root;
   if (root === null) {
-    throw new InputError("The checkpoint names no images of its own; give some with --data DIR");
+    throw new InputError("The checkpoint names no images of its own; give some with --data SOURCE");
   }
   const ownSplit = args.value("data") === undefined ? own.split : undefined;
   const source = await listEvaluationImages(root, {

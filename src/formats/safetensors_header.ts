@@ -7,6 +7,7 @@
  */
 
 import { InputError } from "../util/errors.ts";
+import { quoted } from "../util/quoted.ts";
 import { type Dtype, DTYPES, isDtype, itemSize } from "./dtypes.ts";
 
 /** Longest header that is read or written, in bytes; the limit of the reference implementation. */
@@ -38,11 +39,6 @@ export interface SafetensorsHeader {
 /** An `InputError` that names the file. */
 export function malformed(file: string, what: string): InputError {
   return new InputError(`"${file}" is not a valid safetensors file: ${what}`);
-}
-
-/** A name from the file, quoted, printable and short enough for an error. */
-function quoted(name: string): string {
-  return JSON.stringify(name.length > 80 ? `${name.slice(0, 77)}...` : name);
 }
 
 /** Number of elements, or `undefined` where it is no safe integer. */

@@ -81,7 +81,7 @@ ${multiply(shape)}
   }
 ${repeat(groups, (g) => store(shape, g))}
 ${columnSums ? storeSums(shape) : ""}
-${touches ? `  if (sizes_k == 0u) { c[0] = ${never}; } // not ever: so that the loads are made` : ""}`;
+${touches ? `  if (sizes.zero != 0u) { c[0] = ${never}; } // not ever: so that the loads are made` : ""}`;
 }
 
 /** Where A's and B's parts begin, outside of the loop: llvmpipe reads a uniform value by value wherever it is used. */

@@ -53,7 +53,7 @@ export function variantName(variant: ProductVariant): string {
 export const sizesStruct = `struct Sizes {
   m: u32, n: u32, k: u32, scale: f32,
   a_stride: u32, a_column: u32, b_stride: u32, b_column: u32,
-  c_stride: u32, c_column: u32, piece: u32, unused: u32,
+  c_stride: u32, c_column: u32, piece: u32, zero: u32,
 }`;
 
 /** Values of that uniform. */

@@ -89,7 +89,7 @@ export class Exchange {
       if (status === 200 || status === 206 || status === 416) return exchange;
       const refusal = { status, headers, ...parseS3Error(await exchange.#text(REFUSAL_BYTES)) };
       if (amendments < AMENDMENTS && await route.amend(refusal)) continue;
-      throw failureOf(refusal, { shown: route.shown, credentials: route.credentials, wasReadable });
+      throw failureOf(refusal, { shown: route.shown, credentials: route.credentials?.(), wasReadable });
     }
   }
 

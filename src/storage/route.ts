@@ -17,7 +17,7 @@ export interface Route {
   /** What `fetch` does with redirections. */
   readonly redirect: "follow" | "manual";
   /** Where credentials come from; null where requests are not signed, undefined where that is not known. */
-  readonly credentials?: string | null;
+  credentials?(): string | null | undefined;
   /** The next request. */
   request(): Promise<RoutedRequest>;
   /** Is told where a redirection has led. */

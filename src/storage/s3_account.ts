@@ -39,14 +39,10 @@ export class S3Account {
 
   /** The way to an object, or with an empty key and a query to a listing. */
   route(bucket: string, key: string, query: Record<string, string>, shown: string): Route {
-    // deno-lint-ignore no-this-alias -- for the getter below
-    const account = this;
     return {
       shown,
       redirect: "manual", // S3 redirects to other regions, where the signature would be wrong
-      get credentials() {
-        return account.credentials;
-      },
+      credentials: () => this.credentials,
       request: () => this.#request(bucket, key, query),
       ledTo: () => {},
       amend: (refusal) => this.#amend(bucket, refusal),

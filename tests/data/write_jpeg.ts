@@ -1,4 +1,5 @@
 /** Writes baseline JPEGs of random coefficients, with Huffman codes of all lengths, for tests of the decoder. */
+import { JpegBits } from "../../src/bench/photographs.ts";
 import type { Random } from "../../src/util/random.ts";
 
 /** Gray, or how colour is sampled beside the luma. */
@@ -38,35 +39,12 @@ function makeCode(symbols: number[], random: Random): Code {
   return { counts, symbols, of };
 }
 
-/** Entropy-coded bytes. */
-class BitWriter {
-  readonly bytes: number[] = [];
-  #held = 0;
-  #count = 0;
-
-  put(value: number, length: number): void {
-    for (let bit = length - 1; bit >= 0; bit--) {
-      this.#held = (this.#held << 1) | ((value >> bit) & 1);
-      if (++this.#count < 8) continue;
-      this.bytes.push(this.#held, ...(this.#held === 0xff ? [0] : []));
-      this.#held = this.#count = 0;
-    }
-  }
-
+/** Entropy-coded bytes, by codes of a test's own. */
+class BitWriter extends JpegBits {
   symbol(code: Code, symbol: number): void {
     const found = code.of.get(symbol);
     if (found === undefined) throw new Error(`no code for ${symbol}`);
     this.put(found.code, found.length);
-  }
-
-  /** The bits of a coefficient, whose size its symbol has told. */
-  value(value: number, size: number): void {
-    this.put(value < 0 ? value + 2 ** size - 1 : value, size);
-  }
-
-  /** Fills the last byte with ones. */
-  flush(): void {
-    while (this.#count > 0) this.put(1, 1);
   }
 }
 
