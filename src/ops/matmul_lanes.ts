@@ -84,20 +84,28 @@ ${columnSums ? storeSums(shape) : ""}
 ${touches ? `  if (sizes.zero != 0u) { c[0] = ${never}; } // not ever: so that the loads are made` : ""}`;
 }
 
-/** Where A's and B's parts begin, outside of the loop: llvmpipe reads a uniform value by value wherever it is used. */
+/**
+ * The sizes, and where A's and B's parts begin, outside of the loop and of the stores: llvmpipe reads a uniform value by
+ * value wherever a branch uses it.
+ */
 function starts({ form, lanes, rows, groups }: Shape): string {
   const aRow = (load: number) => `row0 + ${load * lanes}u + lane`;
   const column = (g: number) => `(column0 + ${g * lanes}u + lane)`;
   return `
+  let sizes_m = sizes.m;
+  let sizes_n4 = sizes.n / 4u;
   let sizes_k = sizes.k;
+  let sizes_scale = sizes.scale;
   let sizes_b_column = sizes.b_column;
+  let c_column = sizes.c_column;
+  let c_stride = sizes.c_stride;
   let a_stride = sizes.a_stride;
   let b_stride = sizes.b_stride;
 ${
     form === "TN"
       ? "  let a_at = sizes.a_column + row0 / 4u;"
       : repeat(rows / lanes, (load) =>
-        `  let a_in${load} = ${aRow(load)} < sizes.m;
+        `  let a_in${load} = ${aRow(load)} < sizes_m;
   let a_at${load} = (${aRow(load)}) * a_stride + sizes.a_column;`)
   }
 ${
@@ -162,11 +170,11 @@ function touchResult({ lanes, rows, groups, gelu, residual, slope }: Shape): str
     ...(slope ? [(at: string) => `slope(${at})`] : []),
   ];
   return `
-  let touched_column = sizes.c_column + min(column0 + (lane % ${perRow}u) * 4u, sizes.n / 4u - 1u);
+  let touched_column = c_column + min(column0 + (lane % ${perRow}u) * 4u, sizes_n4 - 1u);
 ${
     repeat(rows * perRow / lanes, (i) => {
-      const row = `min(row0 + ${i * lanes / perRow}u + lane / ${perRow}u, sizes.m - 1u)`;
-      return read.map((value) => `  touched += ${value(`${row} * sizes.c_stride + touched_column`)}.x;`).join(
+      const row = `min(row0 + ${i * lanes / perRow}u + lane / ${perRow}u, sizes_m - 1u)`;
+      return read.map((value) => `  touched += ${value(`${row} * c_stride + touched_column`)}.x;`).join(
         "\n",
       );
     })
@@ -193,7 +201,8 @@ function askAhead(shape: Shape): string {
 }
 
 /**
- * Loads A and adds the products of all rows. The lanes of a load lie in different rows of A as it is stored, so that it asks
+ * Loads A and adds the products of all rows. A step's terms are added up by themselves first: what a loop carries along is
+ * read and written under a mask, so that it is touched once. The lanes of a load lie in different rows of A as it is stored, so that it asks
  * for as many lines at a time as there are lanes; its values are passed on by broadcasts anyway.
  */
 function multiply(shape: Shape): string {
@@ -208,10 +217,10 @@ function multiply(shape: Shape): string {
     const products = repeat(rowsPerLoad, (r) => {
       const row = load * rowsPerLoad + r;
       const broadcasts = repeat(kStep, (q) => `    let s${row}_${q} = ${value(r, q)};`);
-      const adds = repeat(
-        groups,
-        (g) => repeat(kStep, (q) => `    c${row}_${g} += s${row}_${q} * b${g}_${q};`),
-      );
+      const adds = repeat(groups, (g) => {
+        const terms = repeat(kStep - 1, (q) => `    step${row}_${g} += s${row}_${q + 1} * b${g}_${q + 1};`);
+        return `    var step${row}_${g} = s${row}_0 * b${g}_0;\n${terms}\n    c${row}_${g} += step${row}_${g};`;
+      });
       return `${broadcasts}\n${adds}`;
     });
     const early = form === "TN" && load % lineQuads === 0; // by askAhead
@@ -236,20 +245,20 @@ function loadA({ form, a, lanes, kStep }: Shape, load: number): string {
 function store({ lanes, rows, bias, residual, slope, gelu, half, accumulate }: Shape, g: number): string {
   const lines = repeat(rows, (r) => {
     const sum = [
-      `c${r}_${g} * sizes.scale`,
+      `c${r}_${g} * sizes_scale`,
       ...(bias ? ["add"] : []),
       ...(residual ? ["residual(at)"] : []),
       ...(accumulate ? ["c[at]"] : []),
     ].join(" + ");
-    return `    if (row0 + ${r}u < sizes.m) {
-      let at = (row0 + ${r}u) * sizes.c_stride + column;
+    return `    if (row0 + ${r}u < sizes_m) {
+      let at = (row0 + ${r}u) * c_stride + column;
       let value = ${slope ? `(${sum}) * gelu_slope4(slope(at))` : sum};
       c[at] = ${asStored(gelu === "instead" ? "gelu4(value)" : "value", half)};
       ${gelu === "also" ? `activated[at] = ${asStored("gelu4(value)", half)};` : ""}
     }`;
   });
-  return `  if (column0 + ${g * lanes}u + lane < sizes.n / 4u) {
-    let column = sizes.c_column + column0 + ${g * lanes}u + lane;
+  return `  if (column0 + ${g * lanes}u + lane < sizes_n4) {
+    let column = c_column + column0 + ${g * lanes}u + lane;
     ${bias ? "let add = bias(column);" : ""}
 ${lines}
   }`;
@@ -267,10 +276,10 @@ function storeSums({ lanes, rows, accumulate }: Shape): string {
     }, sum${quad}, lane == ${quad % lanes}u);`;
   });
   const stores = repeat(rows / (4 * lanes), (g) =>
-    `    if (row0 / 4u + ${g * lanes}u + lane < sizes.m / 4u) {
+    `    if (row0 / 4u + ${g * lanes}u + lane < sizes_m / 4u) {
       sums[sizes.a_column + row0 / 4u + ${g * lanes}u + lane] ${
       accumulate ? "+=" : "="
-    } total${g} * sizes.scale;
+    } total${g} * sizes_scale;
     }`);
   return `  if (tile.y == 0u) {
 ${repeat(rows / (4 * lanes), (g) => `    var total${g} = vec4f();`)}
