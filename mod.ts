@@ -232,16 +232,16 @@ export { type ClassRow, classTable } from "./src/report/class_table.ts";
 export { type ConfusionText, drawConfusion } from "./src/report/confusion.ts";
 
 // Images
-export { type LabelledImages, type LabelledSource, type SplitOptions } from "./src/data/labelled.ts";
-export { listLabelledFolder } from "./src/data/class_folders.ts";
-export { type LabelledImagesOptions, listLabelledImages } from "./src/data/labelled_images.ts";
-export { type ClassifiedSource, openLabelledSource } from "./src/data/labelled_source.ts";
-export { openSource, type SourceOptions } from "./src/data/open_source.ts";
-export { openShards, type ShardOptions } from "./src/data/open_shards.ts";
-export type { ShardSource } from "./src/data/shard_source.ts";
-export { type PackEvent, type PackOptions, type PackResult, packShards } from "./src/data/pack.ts";
-export type { ManifestColumns } from "./src/data/manifest_columns.ts";
-export { listImages } from "./src/data/image_folder.ts";
+export { type LabelledImages, type LabelledSource, type SplitOptions } from "./src/sources/labelled.ts";
+export { listLabelledFolder } from "./src/sources/class_folders.ts";
+export { type LabelledImagesOptions, listLabelledImages } from "./src/sources/labelled_images.ts";
+export { type ClassifiedSource, openLabelledSource } from "./src/sources/labelled_source.ts";
+export { openSource, type SourceOptions } from "./src/sources/open_source.ts";
+export { openShards, type ShardOptions } from "./src/sources/open_shards.ts";
+export type { ShardSource } from "./src/sources/shard_source.ts";
+export { type PackEvent, type PackOptions, type PackResult, packShards } from "./src/pack/pack.ts";
+export type { ManifestColumns } from "./src/sources/manifest_columns.ts";
+export { listImages } from "./src/sources/image_folder.ts";
 export {
   fileSource,
   type ImageSource,
@@ -250,14 +250,15 @@ export {
   type Shard,
   type SourcePart,
   subsetOf,
-} from "./src/data/source.ts";
+} from "./src/sources/source.ts";
 export { type EvalImages, type EvalOptions, loadEvalImages } from "./src/data/eval_images.ts";
 export type { BrokenFile, BrokenPolicy } from "./src/data/broken_samples.ts";
 export { type ImageBatch, type Loader, type LoaderOptions, openLoader } from "./src/data/loader.ts";
 export type { Part } from "./src/data/sampler.ts";
-export type { ImageSettings, RenderSettings } from "./src/data/render.ts";
-export { officialCropShare } from "./src/data/augment.ts";
-export { type DataStatistics, measureImages, type StatisticsOptions } from "./src/data/statistics.ts";
+export type { ImageSettings } from "./src/sources/read_image.ts";
+export type { RenderSettings } from "./src/data/render.ts";
+export { officialCropShare } from "./src/augment/augment.ts";
+export { type DataStatistics, measureImages, type StatisticsOptions } from "./src/check/statistics.ts";
 
 // Bytes at an address: paths, HTTP and S3
 export type { ByteSource } from "./src/formats/byte_source.ts";

@@ -1,10 +1,10 @@
 /** `mae bench data`: reading, decoding and the loader as a whole, beside rivals, and what holds the others up. */
-import { openSource } from "../data/open_source.ts";
+import { openSource } from "../sources/open_source.ts";
 import { automaticWorkers, openLoader } from "../data/loader.ts";
-import { decodeImage } from "../data/decode.ts";
-import { BrokenImageError } from "../data/image.ts";
-import { readSample } from "../data/sample_bytes.ts";
-import type { ImageSource } from "../data/source.ts";
+import { decodeImage } from "../images/decode.ts";
+import { BrokenImageError } from "../images/image.ts";
+import { readSample } from "../sources/sample_bytes.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
 import { joinPath } from "../util/files.ts";
 import { imageWork, measureImageStages, measurePillow, type StageRate } from "./image_stages.ts";

@@ -1,9 +1,9 @@
 /** How many images a second one worker decodes, crops and resizes; and what Pillow does with the same files and boxes. */
 import { Random } from "../util/random.ts";
-import { decodeBox, decodeImage } from "../data/decode.ts";
-import { randomResizedCropBox } from "../data/crop.ts";
-import type { Box, Image } from "../data/image.ts";
-import { resizeBicubic } from "../data/resize.ts";
+import { decodeBox, decodeImage } from "../images/decode.ts";
+import { randomResizedCropBox } from "../augment/crop.ts";
+import type { Box, Image } from "../images/image.ts";
+import { resizeBicubic } from "../images/resize.ts";
 import { embeddedJpegWasm, startJpegDecoder } from "../deps/images.ts";
 import { joinPath } from "../util/files.ts";
 import { peerFile } from "./peers.ts";

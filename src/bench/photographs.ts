@@ -2,7 +2,7 @@
  * Pictures to measure decoders with, made on the spot and the same everywhere: noise with the spectrum of photographs, some
  * edges, as baseline JPEGs (4:2:0, quality 90, the standard's example codes).
  */
-import { NATURAL_ORDER } from "../data/jpeg_tables.ts";
+import { NATURAL_ORDER } from "../images/jpeg_tables.ts";
 import { Random } from "../util/random.ts";
 
 /** Divisors of the standard's annex K at quality 50, row by row: luma and colour. */

@@ -1,6 +1,6 @@
 /** How many bytes a second one thread reads of a data set, image by image, as data workers do. */
-import { readSampleSync } from "../data/sample_bytes.ts";
-import type { ImageSource } from "../data/source.ts";
+import { readSampleSync } from "../sources/sample_bytes.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { median } from "./timing.ts";
 
 /** What was read, from the system's cache where the data set is on a disk. */

@@ -1,10 +1,10 @@
 /** How many bytes a second are read from shards that the system holds in memory; and what others do with the same files. */
-import { localShards } from "../data/shard_files.ts";
-import { readSampleSync } from "../data/sample_bytes.ts";
-import { ShardWriter } from "../data/shard_writer.ts";
-import { openParquetShards } from "../data/parquet_source.ts";
-import type { ImageSource } from "../data/source.ts";
-import { openTarShards } from "../data/tar_source.ts";
+import { localShards } from "../sources/shard_files.ts";
+import { readSampleSync } from "../sources/sample_bytes.ts";
+import { ShardWriter } from "../pack/shard_writer.ts";
+import { openParquetShards } from "../sources/parquet_source.ts";
+import type { ImageSource } from "../sources/source.ts";
+import { openTarShards } from "../sources/tar_source.ts";
 import type { SchemaElement } from "../deps/parquet.ts";
 import { openBytes } from "../formats/byte_source.ts";
 import { writeRowGroups } from "../formats/parquet.ts";

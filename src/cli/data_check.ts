@@ -1,8 +1,8 @@
 /** `mae data check` */
 
-import type { CheckReport } from "../data/check_report.ts";
-import type { CheckedSet } from "../data/check_set.ts";
-import type { ScanEvent, ScanResult } from "../data/scan.ts";
+import type { CheckReport } from "../check/check_report.ts";
+import type { CheckedSet } from "../check/check_set.ts";
+import type { ScanEvent, ScanResult } from "../check/scan.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
 import { joinPath, pathExists, writeFileAtomic } from "../util/files.ts";
 import type { Arguments, Command } from "./command.ts";
@@ -51,10 +51,10 @@ const FILES = { json: "check.json", page: "check.html", scan: "check.scan" } as 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const workers = countOf(args, "workers");
   const out = args.value("out");
-  const { openCheckedSet } = await import("../data/check_set.ts");
+  const { openCheckedSet } = await import("../check/check_set.ts");
   const { automaticWorkers } = await import("../data/loader.ts");
-  const { scanImages } = await import("../data/scan.ts");
-  const { summarize } = await import("../data/check.ts");
+  const { scanImages } = await import("../check/scan.ts");
+  const { summarize } = await import("../check/check.ts");
   const columns = { path: args.value("path-column") ?? null, label: args.value("label-column") ?? null };
   const progress = new Progress(terminal, args.has("quiet") || args.has("json"));
   const set = await openCheckedSet(args.all, {
@@ -138,7 +138,7 @@ function shower(progress: Progress, length: number): (event: ScanEvent) => void 
 
 /** Makes the folder for the report, before any work. Throws `InputError` where it holds a file of that name that is no report. */
 async function prepareFolder(out: string): Promise<void> {
-  const { REPORT_KIND } = await import("../data/check_report.ts");
+  const { REPORT_KIND } = await import("../check/check_report.ts");
   try {
     await Deno.mkdir(out, { recursive: true });
   } catch (error) {
@@ -165,7 +165,7 @@ async function scanPath(out: string | undefined, roots: readonly string[]): Prom
   } catch {
     return undefined; // a home that cannot be written to
   }
-  const { isAbsolute } = await import("../data/manifest_paths.ts");
+  const { isAbsolute } = await import("../sources/manifest_paths.ts");
   const places = roots.map((root) => isAbsolute(root) ? root : joinPath(Deno.cwd(), root));
   const key = new TextEncoder().encode(JSON.stringify(places));
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", key)).subarray(0, 16);
@@ -180,7 +180,7 @@ async function writeReport(
   samples: ReadonlyMap<string, number>,
   terminal: Terminal | undefined,
 ): Promise<void> {
-  const { thumbnailOf } = await import("../data/thumbnail.ts");
+  const { thumbnailOf } = await import("../check/thumbnail.ts");
   const { checkPage, picturedPaths, THUMBNAIL_SIDE } = await import("../report/check_page.ts");
   const thumbnails = new Map<string, NonNullable<Awaited<ReturnType<typeof thumbnailOf>>>>();
   for (const path of picturedPaths(report)) {

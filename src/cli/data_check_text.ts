@@ -1,6 +1,6 @@
 /** The report of a check as text. */
 
-import type { CheckReport, Distribution } from "../data/check_report.ts";
+import type { CheckReport, Distribution } from "../check/check_report.ts";
 import { accuracy, plural, storage } from "./format.ts";
 import { columnsOf, printable } from "./terminal.ts";
 

@@ -1,6 +1,6 @@
 /** `mae data pack` */
 
-import type { PackEvent, PackResult } from "../data/pack.ts";
+import type { PackEvent, PackResult } from "../pack/pack.ts";
 import { InputError } from "../util/errors.ts";
 import { baseName } from "../util/files.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
@@ -61,8 +61,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   };
   const workers = countOf(args, "workers");
   const { automaticWorkers } = await import("../data/loader.ts");
-  const { packShards } = await import("../data/pack.ts");
-  const { openForPacking } = await import("../data/pack_source.ts");
+  const { packShards } = await import("../pack/pack.ts");
+  const { openForPacking } = await import("../pack/pack_source.ts");
   const progress = new Progress(terminal, args.has("quiet"));
   const { source, labels } = await openForPacking(root, {
     unlabelled: args.has("unlabelled"),

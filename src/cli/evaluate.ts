@@ -3,7 +3,7 @@
 import { dataSource } from "../config/kinds.ts";
 import { isMapping } from "../config/layers.ts";
 import type { DataSource } from "../config/types.ts";
-import type { ManifestColumns } from "../data/manifest_columns.ts";
+import type { ManifestColumns } from "../sources/manifest_columns.ts";
 import { encodePng } from "../formats/png.ts";
 import { type ClassRow, classTable } from "../report/class_table.ts";
 import { drawConfusion } from "../report/confusion.ts";

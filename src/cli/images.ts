@@ -1,6 +1,6 @@
 /** Images given as arguments. */
 import type { BrokenFile } from "../data/broken_samples.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { InputError } from "../util/errors.ts";
 import { didYouMeanPath, pathExists } from "../util/files.ts";
 
@@ -15,7 +15,7 @@ export async function listAll(
   paths: readonly string[],
   onSkipped?: (path: BrokenFile) => void,
 ): Promise<ImageSource> {
-  const { fileSource } = await import("../data/source.ts");
+  const { fileSource } = await import("../sources/source.ts");
   const all: string[] = [];
   const refused: { path: string; error: InputError }[] = [];
   for (const path of paths) {
@@ -32,7 +32,7 @@ export async function listAll(
 }
 
 async function imagesAt(path: string): Promise<string[]> {
-  const { openSource } = await import("../data/open_source.ts");
+  const { openSource } = await import("../sources/open_source.ts");
   if (!await pathExists(path)) {
     throw new InputError(`There is no image or folder "${path}"${await didYouMeanPath(path)}`);
   }

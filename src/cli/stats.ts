@@ -1,6 +1,6 @@
 /** `mae stats` */
 
-import type { DataStatistics, StatisticsOptions } from "../data/statistics.ts";
+import type { DataStatistics, StatisticsOptions } from "../check/statistics.ts";
 import { InputError } from "../util/errors.ts";
 import { refuseExisting } from "../util/files.ts";
 import type { Arguments, Command } from "./command.ts";
@@ -48,8 +48,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const options = optionsOf(args);
   const out = args.value("out");
   if (out !== undefined) await refuseExisting("--out", out, args.has("force"));
-  const { openSource } = await import("../data/open_source.ts");
-  const { measureImages } = await import("../data/statistics.ts");
+  const { openSource } = await import("../sources/open_source.ts");
+  const { measureImages } = await import("../check/statistics.ts");
   const source = await openSource(path);
   const progress = new Progress(terminal, args.has("quiet"));
   let named = 0;

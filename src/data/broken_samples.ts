@@ -1,6 +1,6 @@
 /** Samples that cannot be read: each is told of once, and too many end the run. */
 import { RunError } from "../util/errors.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "../sources/source.ts";
 
 /** A sample that could not be read as an image. */
 export interface BrokenFile {

@@ -1,13 +1,13 @@
 /** Images for figures and evaluation: no randomness, no workers. */
 import { RunError } from "../util/errors.ts";
 import type { PixelValues } from "../config/types.ts";
-import { transformDeepForEvaluation, transformForEvaluation } from "./augment.ts";
-import { BrokenImageError, type Image } from "./image.ts";
+import { transformDeepForEvaluation, transformForEvaluation } from "../augment/augment.ts";
+import { BrokenImageError, type Image } from "../images/image.ts";
 import type { BrokenFile } from "./broken_samples.ts";
-import { type ImageSettings, readDeepImage, readImage } from "./render.ts";
-import { resizeBicubic } from "./resize.ts";
-import { resizeDeep } from "./resize_float.ts";
-import { fileSource, type ImageSource, type SampleLocation } from "./source.ts";
+import { type ImageSettings, readDeepImage, readImage } from "../sources/read_image.ts";
+import { resizeBicubic } from "../images/resize.ts";
+import { resizeDeep } from "../images/resize_float.ts";
+import { fileSource, type ImageSource, type SampleLocation } from "../sources/source.ts";
 
 /** What to load, and how. */
 export interface EvalOptions extends ImageSettings {

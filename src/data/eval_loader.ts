@@ -2,18 +2,12 @@
 import type { PixelValues } from "../config/types.ts";
 import type { BrokenFile } from "./broken_samples.ts";
 import { automaticWorkers } from "./loader.ts";
-import { checkDecoder } from "./native_jpeg.ts";
+import { checkDecoder } from "../images/native_jpeg.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
-import {
-  imageBytes,
-  type ImageSettings,
-  imageSettings,
-  type ItemFailure,
-  pixelsIn,
-  type RenderSettings,
-} from "./render.ts";
+import type { ImageSettings } from "../sources/read_image.ts";
+import { imageBytes, imageSettings, type ItemFailure, pixelsIn, type RenderSettings } from "./render.ts";
 import { renderSamples } from "./render_samples.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "../sources/source.ts";
 
 /** What to load, and how. */
 export interface EvalLoaderOptions extends ImageSettings {

@@ -5,7 +5,7 @@
 import type { PixelValues, ShuffleConfig } from "../config/types.ts";
 import { RunError } from "../util/errors.ts";
 import { type BrokenFile, type BrokenPolicy, BrokenSamples } from "./broken_samples.ts";
-import { checkDecoder } from "./native_jpeg.ts";
+import { checkDecoder } from "../images/native_jpeg.ts";
 import { orderOf } from "./order.ts";
 import { inlineRenderer, type Renderer, WorkerPool } from "./pool.ts";
 import { imageBytes, imageSettings, pixelsIn, type RenderSettings } from "./render.ts";
@@ -18,7 +18,7 @@ import {
   planEpoch,
   substituteSample,
 } from "./sampler.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "../sources/source.ts";
 
 /** What a loader needs to know. */
 export interface LoaderOptions extends RenderSettings, BrokenPolicy {

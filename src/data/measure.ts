@@ -1,5 +1,5 @@
 /** Numbers about an image: what a data worker makes of it where statistics are asked for, and putting them together. */
-import type { DeepImage } from "./image.ts";
+import type { DeepImage } from "../images/image.ts";
 
 /** Rows, columns, bits of a value. */
 const HEAD = 3;

@@ -1,7 +1,7 @@
 /** The order of several data sets that are mixed by weights. */
 import { Random, Stream } from "../util/random.ts";
 import type { DrawingOrder } from "./sampler.ts";
-import type { SourcePart } from "./source.ts";
+import type { SourcePart } from "../sources/source.ts";
 
 /**
  * How many of an epoch's draws each data set gets: the nearest whole numbers to its share, whose sum is `draws`, by the

@@ -4,7 +4,7 @@ import { hashKeys } from "../util/random.ts";
 import { MixedOrder } from "./mixed_order.ts";
 import { type DrawingOrder, epochOrder } from "./sampler.ts";
 import { passKeys, ShardPass } from "./shard_order.ts";
-import type { ImageSource, Shard } from "./source.ts";
+import type { ImageSource, Shard } from "../sources/source.ts";
 
 /** What of a source its order depends on. */
 export type OrderedSource = Pick<ImageSource, "length" | "shards" | "parts">;

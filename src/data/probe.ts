@@ -1,11 +1,11 @@
 /** One file to one record of what it is: what a data worker does when a data set is checked. */
 import { createHash } from "../deps/node.ts";
-import { decodeAsStored } from "./decode.ts";
-import { COLORS, type Colors, FORMATS, type ImageFormat, readFacts } from "./image_facts.ts";
-import { BrokenImageError, type Samples, type StoredImage } from "./image.ts";
-import { unitOf } from "./pixels.ts";
+import { decodeAsStored } from "../images/decode.ts";
+import { COLORS, type Colors, FORMATS, type ImageFormat, readFacts } from "../images/image_facts.ts";
+import { BrokenImageError, type Samples, type StoredImage } from "../images/image.ts";
+import { unitOf } from "../images/pixels.ts";
 import type { Item, ItemFailure } from "./render.ts";
-import { readSampleSync } from "./sample_bytes.ts";
+import { readSampleSync } from "../sources/sample_bytes.ts";
 
 /** Settings of workers that look at images instead of making examples. */
 export interface ProbeSettings {

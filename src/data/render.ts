@@ -1,27 +1,19 @@
 /** One file to one example: what a data worker does. */
-import type { AugmentConfig, PixelValues, ReadingOptions, Size } from "../config/types.ts";
+import type { AugmentConfig, PixelValues } from "../config/types.ts";
 import {
   augmentDeepForTraining,
   augmentForTraining,
   transformDeepForEvaluation,
   transformForEvaluation,
-} from "./augment.ts";
-import { randomResizedCropBox } from "./crop.ts";
-import { decodeBox, decodeDeepBox, decodeDeepImage, decodeImage } from "./decode.ts";
-import { augmentForFinetuning, type FinetuneAugment } from "./finetune_augment.ts";
-import { BrokenImageError, type DeepImage, type Image } from "./image.ts";
+} from "../augment/augment.ts";
+import { randomResizedCropBox } from "../augment/crop.ts";
+import { decodeBox, decodeDeepBox } from "../images/decode.ts";
+import { augmentForFinetuning, type FinetuneAugment } from "../augment/finetune_augment.ts";
+import { BrokenImageError } from "../images/image.ts";
 import { measureImage, recordLength } from "./measure.ts";
-import { readSampleSync } from "./sample_bytes.ts";
+import { bytesAt, type ImageSettings, readDeepImage, readImage } from "../sources/read_image.ts";
 import { augmentationStream } from "./sampler.ts";
-import type { SampleLocation } from "./source.ts";
-
-/** How files become pixels: `values` is `uint8` unless given. */
-export interface ImageSettings extends ReadingOptions {
-  /** Height and width of the result. */
-  readonly imageSize: Size;
-  /** Channels of the result. */
-  readonly channels: number;
-}
+import type { SampleLocation } from "../sources/source.ts";
 
 /** Memory of a batch as the values that its pixels are made of. */
 export function pixelsIn(memory: SharedArrayBuffer, { values }: Pick<ImageSettings, "values">): PixelValues {
@@ -81,26 +73,6 @@ export interface ItemFailure {
   readonly reason: string;
 }
 
-function bytesOf(place: string | SampleLocation): Uint8Array {
-  return readSampleSync(typeof place === "string" ? { kind: "file", path: place } : place);
-}
-
-/**
- * Reads and decodes a file, or a sample wherever it lies, to 8 bits. Throws {@linkcode BrokenImageError} when it is gone,
- * unreadable or no whole image.
- */
-export async function readImage(place: string | SampleLocation, settings: ImageSettings): Promise<Image> {
-  return await decodeImage(bytesOf(place), settings);
-}
-
-/** {@linkcode readImage} at the depth that the file has. */
-export async function readDeepImage(
-  place: string | SampleLocation,
-  settings: ImageSettings,
-): Promise<DeepImage> {
-  return await decodeDeepImage(bytesOf(place), settings);
-}
-
 /** Makes one example of 8 bits in its place. */
 async function renderBytes(
   settings: RenderSettings,
@@ -117,7 +89,7 @@ async function renderBytes(
   const stream = augmentationStream(seed, epoch, position);
   // The crop is drawn before there are pixels, so that none need to be made outside of it.
   const choose = (height: number, width: number) => randomResizedCropBox(height, width, augment, stream);
-  const window = await decodeBox(bytesOf(location), settings, choose);
+  const window = await decodeBox(bytesAt(location), settings, choose);
   if ("randAugment" in augment) augmentForFinetuning(window, imageSize, augment, stream, out);
   else augmentForTraining(window, imageSize, augment, stream, out);
 }
@@ -138,7 +110,7 @@ async function renderFloats(
   const stream = augmentationStream(seed, epoch, position);
   const choose = (height: number, width: number) => randomResizedCropBox(height, width, augment, stream);
   augmentDeepForTraining(
-    await decodeDeepBox(bytesOf(location), settings, choose),
+    await decodeDeepBox(bytesAt(location), settings, choose),
     imageSize,
     augment,
     stream,

@@ -1,9 +1,9 @@
 /** Samples of a source to examples in a batch. */
 import { RunError } from "../util/errors.ts";
-import { BrokenImageError } from "./image.ts";
+import { BrokenImageError } from "../images/image.ts";
 import { LostWorkerError, type Renderer } from "./pool.ts";
 import type { Item, ItemFailure } from "./render.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "../sources/source.ts";
 
 /** A sample that is to be made into an example. */
 export interface SamplePlace extends Pick<Item, "slot" | "position"> {

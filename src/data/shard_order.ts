@@ -6,7 +6,7 @@
  */
 import type { ShuffleConfig } from "../config/types.ts";
 import { Random, Stream } from "../util/random.ts";
-import type { Shard } from "./source.ts";
+import type { Shard } from "../sources/source.ts";
 
 /** A shard that is being read: samples `next` to `end` − 1 are left. */
 interface OpenShard {

@@ -1,6 +1,6 @@
 /** The report of a check as a page of HTML in one file, with small pictures of what stands out. */
 
-import type { CheckReport, EqualImages, SizedImage } from "../data/check_report.ts";
+import type { CheckReport, EqualImages, SizedImage } from "../check/check_report.ts";
 import { formatBytes } from "../gpu/guards.ts";
 import { classSection, countRows, distributionRow, factsTable, table } from "./check_page_parts.ts";
 import { encodePng, type Picture } from "../formats/png.ts";

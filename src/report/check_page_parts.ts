@@ -1,6 +1,6 @@
 /** Tables of the page of a check. */
 
-import type { CheckReport, ClassCount, Distribution } from "../data/check_report.ts";
+import type { CheckReport, ClassCount, Distribution } from "../check/check_report.ts";
 import { type Html, html, type HtmlValue } from "./html.ts";
 
 /** Classes that are listed from either end, where there are many. */

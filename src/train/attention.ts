@@ -2,7 +2,7 @@
 import type { PixelValues, Size } from "../config/types.ts";
 import { loadEvalImages, spread } from "../data/eval_images.ts";
 import type { BrokenFile } from "../data/broken_samples.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { replaceFile } from "../formats/output_file.ts";
 import { encodePng, type Picture } from "../formats/png.ts";
 import { type EncoderLayer, inspectEncoder } from "../models/inspect_encoder.ts";

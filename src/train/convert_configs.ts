@@ -1,7 +1,7 @@
 /** The JSON files that Hugging Face and timm have beside a model's tensors. */
 import { defaultStatistics } from "../config/common_sections.ts";
 import type { Size } from "../config/types.ts";
-import { officialCropShare } from "../data/augment.ts";
+import { officialCropShare } from "../augment/augment.ts";
 import { InputError } from "../util/errors.ts";
 import type { ConvertPlan } from "./convert_plan.ts";
 import { decoderOf, encoderOf, type ModelSource } from "./model_source.ts";

@@ -1,10 +1,10 @@
 /** Features of a data set as a file. */
-import { openLabelledSource } from "../data/labelled_source.ts";
-import { isManifest } from "../data/manifest.ts";
-import { isShardSet, openShards } from "../data/open_shards.ts";
-import { openSource } from "../data/open_source.ts";
-import { labelShards } from "../data/shard_source.ts";
-import { type ImageSource, namesOf } from "../data/source.ts";
+import { openLabelledSource } from "../sources/labelled_source.ts";
+import { isManifest } from "../sources/manifest.ts";
+import { isShardSet, openShards } from "../sources/open_shards.ts";
+import { openSource } from "../sources/open_source.ts";
+import { labelShards } from "../sources/shard_source.ts";
+import { type ImageSource, namesOf } from "../sources/source.ts";
 import { type TensorEntry, writeSafetensors } from "../formats/safetensors.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import { directoryOf, refuseExisting } from "../util/files.ts";

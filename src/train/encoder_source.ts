@@ -2,7 +2,7 @@
 import type { EncoderOfCheckpoint } from "../config/finetune_types.ts";
 import { defaultStatistics } from "../config/common_sections.ts";
 import type { TransformerConfig } from "../config/types.ts";
-import { officialCropShare } from "../data/augment.ts";
+import { officialCropShare } from "../augment/augment.ts";
 import type { StoredTensor } from "../formats/dtypes.ts";
 import { InputError, RunError } from "../util/errors.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";

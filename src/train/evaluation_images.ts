@@ -1,13 +1,13 @@
 /** Which images of a data set a trained classifier is evaluated on. */
 import type { DataSource } from "../config/types.ts";
-import { imageNetRoot } from "../data/imagenet.ts";
-import { splitLabelled } from "../data/labelled.ts";
-import { VALIDATION_FOLDERS } from "../data/labelled_images.ts";
-import { type ClassifiedSource, openLabelledSource } from "../data/labelled_source.ts";
-import { isManifest } from "../data/manifest.ts";
-import { namesShards, patternOf, type ShardParts, shardPartsIn } from "../data/open_shards.ts";
-import type { ManifestColumns } from "../data/manifest_columns.ts";
-import { isRemote } from "../data/remote_files.ts";
+import { imageNetRoot } from "../sources/imagenet.ts";
+import { splitLabelled } from "../sources/labelled.ts";
+import { VALIDATION_FOLDERS } from "../sources/labelled_images.ts";
+import { type ClassifiedSource, openLabelledSource } from "../sources/labelled_source.ts";
+import { isManifest } from "../sources/manifest.ts";
+import { namesShards, patternOf, type ShardParts, shardPartsIn } from "../sources/open_shards.ts";
+import type { ManifestColumns } from "../sources/manifest_columns.ts";
+import { isRemote } from "../sources/remote_files.ts";
 import { InputError } from "../util/errors.ts";
 import { joinPath, pathExists } from "../util/files.ts";
 

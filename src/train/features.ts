@@ -1,7 +1,7 @@
 /** Features: one vector for each image of a data set, whole, by the evaluation transform, always alike. */
 import { evaluationBatches, filledUp } from "../data/eval_loader.ts";
 import type { BrokenFile } from "../data/broken_samples.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { readTensor } from "../gpu/tensors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { type ImageShape, patchifyPixels } from "../ops/normalize_pixels.ts";

@@ -4,7 +4,7 @@ import { headsIn } from "../config/checkpoint_encoder.ts";
 import { finetuneCheckpoint, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
 import type { ConfigLayer } from "../config/layers.ts";
-import type { LabelledImages } from "../data/labelled.ts";
+import type { LabelledImages } from "../sources/labelled.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import type { FoundCheckpoint } from "./checkpoint.ts";
 import { drawCurveFigure } from "./curve_figure.ts";

@@ -2,8 +2,8 @@
 import { tf } from "../deps/tfjs.ts";
 import type { ErasingConfig, MixConfig, Size } from "../config/finetune_types.ts";
 import type { PixelValues } from "../config/types.ts";
-import { drawErasures } from "../data/erasing.ts";
-import { drawMix, mixStream, softLabels } from "../data/mixing.ts";
+import { drawErasures } from "../augment/erasing.ts";
+import { drawMix, mixStream, softLabels } from "../augment/mixing.ts";
 import { mixedPatches } from "../ops/mixed_patches.ts";
 import type { ImageShape } from "../ops/normalize_pixels.ts";
 

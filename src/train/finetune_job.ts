@@ -1,7 +1,7 @@
 /** What fine-tuning does in a step, and how it evaluates. */
 import { tf } from "../deps/tfjs.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
-import type { LabelledImages } from "../data/labelled.ts";
+import type { LabelledImages } from "../sources/labelled.ts";
 import { type BrokenFile, stoppedBy } from "../data/broken_samples.ts";
 import type { ImageBatch } from "../data/loader.ts";
 import { Random, Stream } from "../util/random.ts";

@@ -1,7 +1,7 @@
 /** What work with a frozen encoder has in common: opening it, and the features of data sets. */
 import { unusualReading } from "../config/common_sections.ts";
 import type { PretrainConfig } from "../config/types.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { openRuntime, type RuntimeOptions } from "../gpu/runtime.ts";
 import type { State } from "../nn/parameters.ts";
 import { checkKernelsOnce, kernelWarning } from "../ops/kernel_check.ts";

@@ -6,9 +6,9 @@ import type {
   EvaluatedRunConfig,
   LabelledDataConfig,
 } from "../config/finetune_types.ts";
-import type { LabelledImages } from "../data/labelled.ts";
-import { listLabelledImages } from "../data/labelled_images.ts";
-import { columnsOf } from "../data/open_source.ts";
+import type { LabelledImages } from "../sources/labelled.ts";
+import { listLabelledImages } from "../sources/labelled_images.ts";
+import { columnsOf } from "../sources/open_source.ts";
 import { InputError } from "../util/errors.ts";
 import { bestPath } from "./best_checkpoint.ts";
 import type { EvaluationSummary, FoundCheckpoint } from "./checkpoint.ts";

@@ -4,7 +4,7 @@ import { headsIn } from "../config/checkpoint_encoder.ts";
 import type { LinprobeConfig } from "../config/finetune_types.ts";
 import type { ConfigLayer } from "../config/layers.ts";
 import { linprobeCheckpoint, linprobeYaml, resolveLinprobeConfig } from "../config/linprobe.ts";
-import type { LabelledImages } from "../data/labelled.ts";
+import type { LabelledImages } from "../sources/labelled.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import { InputError } from "../util/errors.ts";
 import type { FoundCheckpoint } from "./checkpoint.ts";

@@ -3,7 +3,7 @@ import { readingOf } from "../config/common_sections.ts";
 import { tf } from "../deps/tfjs.ts";
 import type { LinprobeConfig } from "../config/finetune_types.ts";
 import { stoppedBy } from "../data/broken_samples.ts";
-import type { LabelledImages, LabelledSource } from "../data/labelled.ts";
+import type { LabelledImages, LabelledSource } from "../sources/labelled.ts";
 import type { ImageBatch } from "../data/loader.ts";
 import { substituteSample } from "../data/sampler.ts";
 import { readTensor } from "../gpu/tensors.ts";

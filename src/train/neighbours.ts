@@ -1,6 +1,6 @@
 /** How well an encoder's features tell classes apart as they are: nearest neighbours on a labelled data set. */
-import type { LabelledSource } from "../data/labelled.ts";
-import { listLabelledImages } from "../data/labelled_images.ts";
+import type { LabelledSource } from "../sources/labelled.ts";
+import { listLabelledImages } from "../sources/labelled_images.ts";
 import { InputError } from "../util/errors.ts";
 import { FrozenEncoder, type FrozenOptions, type WhichEncoder } from "./frozen.ts";
 import type { Features } from "./features.ts";

@@ -1,9 +1,9 @@
 /** A look at what an encoder has learned, during pre-training: nearest neighbours on labelled images. */
 import { readingOf } from "../config/common_sections.ts";
 import type { PretrainConfig, ProbeConfig } from "../config/types.ts";
-import { officialCropShare } from "../data/augment.ts";
-import type { LabelledImages, LabelledSource } from "../data/labelled.ts";
-import { listLabelledImages } from "../data/labelled_images.ts";
+import { officialCropShare } from "../augment/augment.ts";
+import type { LabelledImages, LabelledSource } from "../sources/labelled.ts";
+import { listLabelledImages } from "../sources/labelled_images.ts";
 import type { Mae } from "../models/mae.ts";
 import { InputError } from "../util/errors.ts";
 import type { PretrainEvent } from "./events.ts";

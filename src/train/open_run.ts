@@ -3,7 +3,7 @@ import type { DataConfig } from "../config/types.ts";
 import type { BrokenFile } from "../data/broken_samples.ts";
 import { type Loader, openLoader } from "../data/loader.ts";
 import type { RenderSettings } from "../data/render.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { openRuntime } from "../gpu/runtime.ts";
 import { parameterCount } from "../nn/parameters.ts";
 import { unlessAborted } from "../util/abort.ts";

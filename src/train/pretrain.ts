@@ -2,7 +2,7 @@
 import { readingOf } from "../config/common_sections.ts";
 import { toYaml } from "../config/pretrain.ts";
 import type { PretrainConfig } from "../config/types.ts";
-import { columnsOf, openSource } from "../data/open_source.ts";
+import { columnsOf, openSource } from "../sources/open_source.ts";
 import { setTuning } from "../gpu/tuner.ts";
 import { countParameters, createMae, type MaeConfig } from "../models/mae.ts";
 import { AdamW } from "../optim/adamw.ts";

@@ -2,7 +2,7 @@
 import type { PixelValues, Size } from "../config/types.ts";
 import { loadEvalImages } from "../data/eval_images.ts";
 import type { BrokenFile } from "../data/broken_samples.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import type { Mae } from "../models/mae.ts";
 import type { MaskSetting, ReconstructedView, ReconstructionRow } from "../report/reconstructions.ts";
 import { baseName } from "../util/files.ts";

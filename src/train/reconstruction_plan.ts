@@ -2,8 +2,8 @@
 import { defaultStatistics } from "../config/common_sections.ts";
 import type { MaskConfig, Size } from "../config/types.ts";
 import { spread } from "../data/eval_images.ts";
-import type { ImageSettings } from "../data/render.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSettings } from "../sources/read_image.ts";
+import type { ImageSource } from "../sources/source.ts";
 import type { RuntimeOptions } from "../gpu/runtime.ts";
 import { asSize, type MaeConfig } from "../models/mae.ts";
 import { keptCount } from "../ops/masking.ts";

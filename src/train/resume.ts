@@ -1,6 +1,6 @@
 /** What has changed between a checkpoint and the run that goes on from it. */
 import { parseYaml } from "../deps/std.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { createHash } from "../deps/node.ts";
 import { InputError } from "../util/errors.ts";
 import { checkpointPath, listCheckpoints, readTrainState, type TrainState } from "./checkpoint.ts";

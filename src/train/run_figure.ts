@@ -3,7 +3,7 @@ import { readingOf } from "../config/common_sections.ts";
 import type { PretrainConfig } from "../config/types.ts";
 import { type EvalImages, loadEvalImages, spread } from "../data/eval_images.ts";
 import type { Loader } from "../data/loader.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { drawReconstructions, type ReconstructionRow } from "../report/reconstructions.ts";
 import { RunError } from "../util/errors.ts";
 import { baseName } from "../util/files.ts";

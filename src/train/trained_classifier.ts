@@ -1,6 +1,6 @@
 /** A classifier from a checkpoint, with everything it takes to classify images: nothing else needs to be said. */
-import type { LabelledSource } from "../data/labelled.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { LabelledSource } from "../sources/labelled.ts";
+import type { ImageSource } from "../sources/source.ts";
 import { type Classifier, createClassifier } from "../models/classifier.ts";
 import type { ComputeOptions } from "../models/compute.ts";
 import { InputError } from "../util/errors.ts";

@@ -2,7 +2,7 @@
 import type { tf } from "../deps/tfjs.ts";
 import type { OptimConfig, RunConfig } from "../config/types.ts";
 import type { ImageBatch, Loader } from "../data/loader.ts";
-import type { ImageSource } from "../data/source.ts";
+import type { ImageSource } from "../sources/source.ts";
 import type { Runtime } from "../gpu/runtime.ts";
 import { readTensor, writeVariable } from "../gpu/tensors.ts";
 import type { Parameters } from "../nn/parameters.ts";

@@ -1,7 +1,7 @@
 import { imageWork, measureImageStages, measurePillow } from "../../src/bench/image_stages.ts";
 import { makePhotographs } from "../../src/bench/photographs.ts";
-import { decodeJpeg } from "../../src/data/jpeg.ts";
-import { readBaseline } from "../../src/data/jpeg_baseline.ts";
+import { decodeJpeg } from "../../src/images/jpeg.ts";
+import { readBaseline } from "../../src/images/jpeg_baseline.ts";
 import { assert, assertEquals } from "../deps.ts";
 
 Deno.test("photographs are plain JPEGs, the same ones for the same seed, with detail and colour", async () => {

@@ -1,6 +1,6 @@
 import { main } from "../../src/cli/main.ts";
 import { assert, assertEquals, assertStringIncludes } from "../deps.ts";
-import { flatPng, numberedPng, writePets } from "../data/check_support.ts";
+import { flatPng, numberedPng, writePets } from "../check/check_support.ts";
 import { inFolder } from "../support/folder.ts";
 import { assertSnapshot } from "../support/snapshot.ts";
 import { RecordingTerminal } from "../support/terminal.ts";

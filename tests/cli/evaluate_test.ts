@@ -1,6 +1,6 @@
 /** `mae evaluate` and `mae predict` on a classifier that was just trained. */
 import { main } from "../../src/cli/main.ts";
-import { decodeImage } from "../../src/data/decode.ts";
+import { decodeImage } from "../../src/images/decode.ts";
 import { assert, assertEquals, assertMatch } from "../deps.ts";
 import { assertSnapshot } from "../support/snapshot.ts";
 import { RecordingTerminal } from "../support/terminal.ts";

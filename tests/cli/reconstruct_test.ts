@@ -1,6 +1,6 @@
 /** `mae reconstruct`, from its flags to the files it leaves. */
 import { main } from "../../src/cli/main.ts";
-import { decodeImage } from "../../src/data/decode.ts";
+import { decodeImage } from "../../src/images/decode.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../deps.ts";
 import { fixturePath } from "../support/fixtures.ts";
 import { inFolder } from "../support/folder.ts";

@@ -15,7 +15,7 @@ Deno.test("a bundled loader finds its worker and its decoders beside it", async 
     await Deno.writeTextFile(
       `${folder}/program.ts`,
       `import { openLoader } from "${new URL("loader.ts", data)}";
-       import { listImages } from "${new URL("image_folder.ts", data)}";
+       import { listImages } from "${new URL("../sources/image_folder.ts", data)}";
        const source = await listImages("${folder}/images");
        for (const workers of [0, 2]) {
          const loader = await openLoader({ source, workers, imageSize: [8, 8], channels: 3, exif: "apply", seed: 1,

@@ -1,6 +1,6 @@
-import { transformForEvaluation } from "../../src/data/augment.ts";
+import { transformForEvaluation } from "../../src/augment/augment.ts";
 import { loadEvalImages, spread } from "../../src/data/eval_images.ts";
-import { readImage } from "../../src/data/render.ts";
+import { readImage } from "../../src/sources/read_image.ts";
 import { encodePng } from "../../src/formats/png.ts";
 import { RunError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertRejects } from "../deps.ts";

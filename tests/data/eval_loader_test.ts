@@ -1,9 +1,9 @@
 import type { PixelValues } from "../../src/config/types.ts";
-import { officialCropShare, transformForEvaluation } from "../../src/data/augment.ts";
+import { officialCropShare, transformForEvaluation } from "../../src/augment/augment.ts";
 import { type EvalLoaderOptions, evaluationBatches } from "../../src/data/eval_loader.ts";
 import type { BrokenFile } from "../../src/data/broken_samples.ts";
-import { readImage } from "../../src/data/render.ts";
-import { listImages } from "../../src/data/image_folder.ts";
+import { readImage } from "../../src/sources/read_image.ts";
+import { listImages } from "../../src/sources/image_folder.ts";
 import { RunError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertRejects } from "../deps.ts";
 import { inFolder, writeImages } from "./support.ts";

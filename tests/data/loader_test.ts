@@ -1,6 +1,6 @@
 import type { PixelValues } from "../../src/config/types.ts";
 import { type ImageBatch, type Loader, type LoaderOptions, openLoader } from "../../src/data/loader.ts";
-import { listImages } from "../../src/data/image_folder.ts";
+import { listImages } from "../../src/sources/image_folder.ts";
 import { InputError, RunError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "../deps.ts";
 import { imageBytes, inFolder, maeAugment, writeImages } from "./support.ts";

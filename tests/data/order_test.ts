@@ -1,7 +1,7 @@
 import { orderOf } from "../../src/data/order.ts";
 import { epochOrder } from "../../src/data/sampler.ts";
 import { passKeys, ShardPass } from "../../src/data/shard_order.ts";
-import type { Shard } from "../../src/data/source.ts";
+import type { Shard } from "../../src/sources/source.ts";
 import { assert, assertEquals, assertNotEquals } from "../deps.ts";
 
 const shardsOf = (...sizes: number[]): Shard[] => sizes.map((samples, i) => ({ name: `${i}.tar`, samples }));

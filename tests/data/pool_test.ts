@@ -3,7 +3,7 @@ import { assertEquals, assertRejects } from "../deps.ts";
 import { LostWorkerError, type PoolOptions, WorkerPool } from "../../src/data/pool.ts";
 import type { Item, RenderSettings } from "../../src/data/render.ts";
 import { renderSamples } from "../../src/data/render_samples.ts";
-import { fileSource } from "../../src/data/source.ts";
+import { fileSource } from "../../src/sources/source.ts";
 import { maeAugment } from "./support.ts";
 
 const settings: RenderSettings = {

@@ -1,5 +1,6 @@
-import { BrokenImageError } from "../../src/data/image.ts";
-import { readImage, renderItem } from "../../src/data/render.ts";
+import { BrokenImageError } from "../../src/images/image.ts";
+import { readImage } from "../../src/sources/read_image.ts";
+import { renderItem } from "../../src/data/render.ts";
 import { assert, assertEquals, assertRejects } from "../deps.ts";
 import { inFolder, maeAugment, writeImages } from "./support.ts";
 

@@ -1,7 +1,7 @@
 /** Batches from shards: the same whatever the workers, whatever the kind of shards, and from any step on. */
 import { type LoaderOptions, openLoader } from "../../src/data/loader.ts";
-import { openShards } from "../../src/data/open_shards.ts";
-import type { ImageSource } from "../../src/data/source.ts";
+import { openShards } from "../../src/sources/open_shards.ts";
+import type { ImageSource } from "../../src/sources/source.ts";
 import { writeRowGroups } from "../../src/formats/parquet.ts";
 import { Storage } from "../../src/storage/storage.ts";
 import { InputError } from "../../src/util/errors.ts";

@@ -1,7 +1,7 @@
 /** Image files for the data tests. */
 import type { AugmentConfig, Size } from "../../src/config/types.ts";
-import { type CropDraws, type CropRanges, randomResizedCropBox } from "../../src/data/crop.ts";
-import type { Image, ImageWindow } from "../../src/data/image.ts";
+import { type CropDraws, type CropRanges, randomResizedCropBox } from "../../src/augment/crop.ts";
+import type { Image, ImageWindow } from "../../src/images/image.ts";
 import { encodePng } from "../../src/formats/png.ts";
 import { Random } from "../../src/util/random.ts";
 import { fixturePath } from "../support/fixtures.ts";

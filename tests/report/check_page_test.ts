@@ -1,5 +1,5 @@
 /** The page of a check: what is in it, and that nothing in names of files can become markup. */
-import type { CheckReport } from "../../src/data/check_report.ts";
+import type { CheckReport } from "../../src/check/check_report.ts";
 import { checkPage, picturedPaths } from "../../src/report/check_page.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../deps.ts";
 import { flat } from "./support.ts";

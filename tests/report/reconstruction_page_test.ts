@@ -1,5 +1,5 @@
 /** The page of reconstructions, as text and as its readers see it in a browser. */
-import { decodeImage } from "../../src/data/decode.ts";
+import { decodeImage } from "../../src/images/decode.ts";
 import { type ReconstructionPage, reconstructionPage } from "../../src/report/reconstruction_page.ts";
 import type { MaskSetting, ReconstructionRow } from "../../src/report/reconstructions.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "../deps.ts";

@@ -1,6 +1,6 @@
 /** Headless Chromium, spoken to in its DevTools protocol over a WebSocket on this machine: pages as their readers see them. */
-import { decodeImage } from "../../src/data/decode.ts";
-import type { Image } from "../../src/data/image.ts";
+import { decodeImage } from "../../src/images/decode.ts";
+import type { Image } from "../../src/images/image.ts";
 import { assert } from "../deps.ts";
 
 /** Debian's Chromium, which .ci/run installs; the test task may run this file and no other browser. */

@@ -1,5 +1,5 @@
-import { decodeImage } from "../../src/data/decode.ts";
-import { listImages } from "../../src/data/image_folder.ts";
+import { decodeImage } from "../../src/images/decode.ts";
+import { listImages } from "../../src/sources/image_folder.ts";
 import { readEncoderSource } from "../../src/train/encoder_source.ts";
 import { type AttentionOptions, inspectAttention } from "../../src/train/attention.ts";
 import type { FrozenEvent } from "../../src/train/events.ts";

@@ -1,9 +1,9 @@
 /** Images of more bands and more bits than photographs have, from files to figures. */
-import { readDeepImage } from "../../src/data/render.ts";
+import { readDeepImage } from "../../src/sources/read_image.ts";
 import { embed } from "../../src/train/embed.ts";
 import { readEncoderSource } from "../../src/train/encoder_source.ts";
 import { reconstructImages } from "../../src/train/reconstruct_images.ts";
-import { fileSource } from "../../src/data/source.ts";
+import { fileSource } from "../../src/sources/source.ts";
 import { openModelSource } from "../../src/train/model_source.ts";
 import { onnxPlan } from "../../src/train/onnx_plan.ts";
 import { InputError, RunError } from "../../src/util/errors.ts";

@@ -3,7 +3,7 @@ import { openSafetensors } from "../../src/formats/safetensors.ts";
 import { classFolders, embed, type EmbedOptions } from "../../src/train/embed.ts";
 import type { FrozenEvent } from "../../src/train/events.ts";
 import { InputError } from "../../src/util/errors.ts";
-import { fileSource } from "../../src/data/source.ts";
+import { fileSource } from "../../src/sources/source.ts";
 import { assert, assertEquals, assertRejects } from "../deps.ts";
 import { readParquet } from "../support/parquet.ts";
 import { withData } from "./labelled_support.ts";

@@ -1,12 +1,12 @@
 /** Evaluation against a plain loop on the host. */
 import { tf } from "../../src/deps/tfjs.ts";
-import { listLabelledFolder } from "../../src/data/class_folders.ts";
-import type { LabelledSource } from "../../src/data/labelled.ts";
+import { listLabelledFolder } from "../../src/sources/class_folders.ts";
+import type { LabelledSource } from "../../src/sources/labelled.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { writeVariable } from "../../src/gpu/tensors.ts";
 import { type Classifier, createClassifier } from "../../src/models/classifier.ts";
 import { loadEvalImages } from "../../src/data/eval_images.ts";
-import { namesOf } from "../../src/data/source.ts";
+import { namesOf } from "../../src/sources/source.ts";
 import { normalizePixels } from "../../src/ops/normalize_pixels.ts";
 import { evaluateClassifier, type ImagePreparation } from "../../src/train/evaluate.ts";
 import { RunError } from "../../src/util/errors.ts";

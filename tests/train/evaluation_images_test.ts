@@ -1,5 +1,5 @@
-import { listLabelledImages } from "../../src/data/labelled_images.ts";
-import { namesOf } from "../../src/data/source.ts";
+import { listLabelledImages } from "../../src/sources/labelled_images.ts";
+import { namesOf } from "../../src/sources/source.ts";
 import { listEvaluationImages } from "../../src/train/evaluation_images.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assertEquals, assertRejects } from "../deps.ts";

@@ -1,5 +1,5 @@
 import { openLoader } from "../../src/data/loader.ts";
-import { listImages } from "../../src/data/image_folder.ts";
+import { listImages } from "../../src/sources/image_folder.ts";
 import { FeatureLoader } from "../../src/train/feature_loader.ts";
 import { InputError, RunError } from "../../src/util/errors.ts";
 import { assertEquals, assertRejects, assertThrows } from "../deps.ts";

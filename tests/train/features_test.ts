@@ -1,5 +1,5 @@
 import { loadEvalImages } from "../../src/data/eval_images.ts";
-import { listImages } from "../../src/data/image_folder.ts";
+import { listImages } from "../../src/sources/image_folder.ts";
 import { readTensor, writeVariable } from "../../src/gpu/tensors.ts";
 import { createMae, type Mae, type MaeConfig } from "../../src/models/mae.ts";
 import { parameter } from "../../src/nn/parameters.ts";

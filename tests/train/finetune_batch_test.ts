@@ -1,6 +1,6 @@
 import { officialErasing, officialMix } from "../../src/config/finetune_types.ts";
-import { drawErasures } from "../../src/data/erasing.ts";
-import { drawMix, mixStream, softLabels } from "../../src/data/mixing.ts";
+import { drawErasures } from "../../src/augment/erasing.ts";
+import { drawMix, mixStream, softLabels } from "../../src/augment/mixing.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { mixedPatches } from "../../src/ops/mixed_patches.ts";
 import { noMix } from "../../src/ops/pixel_changes.ts";

@@ -2,7 +2,7 @@
 import { resolveFinetuneConfig } from "../../src/config/finetune.ts";
 import { parseYamlLayer } from "../../src/config/layers.ts";
 import { tf } from "../../src/deps/tfjs.ts";
-import { listLabelledImages } from "../../src/data/labelled_images.ts";
+import { listLabelledImages } from "../../src/sources/labelled_images.ts";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { readMetrics } from "../../src/report/metrics.ts";

@@ -1,6 +1,6 @@
 import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { readMetrics } from "../../src/report/metrics.ts";
-import { listLabelledFolder } from "../../src/data/class_folders.ts";
+import { listLabelledFolder } from "../../src/sources/class_folders.ts";
 import { readTrainState } from "../../src/train/checkpoint.ts";
 import { linprobe } from "../../src/train/linprobe.ts";
 import { readClassifier, TrainedClassifier } from "../../src/train/trained_classifier.ts";

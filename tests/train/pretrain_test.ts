@@ -1,6 +1,6 @@
 import { parseYamlLayer } from "../../src/config/layers.ts";
 import { resolvePretrainConfig, toYaml } from "../../src/config/pretrain.ts";
-import { decodeImage } from "../../src/data/decode.ts";
+import { decodeImage } from "../../src/images/decode.ts";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { createMae } from "../../src/models/mae.ts";

@@ -1,6 +1,6 @@
 /** Pictures of files masked and filled in, from the checkpoint's path to what figures are drawn of. */
 import { loadEvalImages } from "../../src/data/eval_images.ts";
-import { listImages } from "../../src/data/image_folder.ts";
+import { listImages } from "../../src/sources/image_folder.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { createMae } from "../../src/models/mae.ts";

@@ -1,7 +1,7 @@
 import { parseSet } from "../../src/config/layers.ts";
 import { resolvePretrainConfig, toYaml } from "../../src/config/pretrain.ts";
 import { createHash } from "../../src/deps/node.ts";
-import { fileSource } from "../../src/data/source.ts";
+import { fileSource } from "../../src/sources/source.ts";
 import { changedKeys, configRecord, fingerprint } from "../../src/train/resume.ts";
 import { assertEquals, assertNotEquals } from "../deps.ts";
 

@@ -1,7 +1,7 @@
 /** A classifier from its checkpoint: what it predicts, and what is no classifier. */
 import { tf } from "../../src/deps/tfjs.ts";
-import { listImages } from "../../src/data/image_folder.ts";
-import { namesOf } from "../../src/data/source.ts";
+import { listImages } from "../../src/sources/image_folder.ts";
+import { namesOf } from "../../src/sources/source.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 import { convertModel } from "../../src/train/convert.ts";

@@ -1,7 +1,7 @@
 /** Pictures. */
 
-import { decodeDeepImage, decodeImage } from "../../src/data/decode.ts";
-import { BrokenImageError } from "../../src/data/image.ts";
+import { decodeDeepImage, decodeImage } from "../../src/images/decode.ts";
+import { BrokenImageError } from "../../src/images/image.ts";
 import { crc32 } from "../../src/deps/zlib.ts";
 import type { Recipe } from "./mutate.ts";
 import { fixtures, type Target } from "./target.ts";

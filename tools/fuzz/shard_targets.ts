@@ -1,6 +1,6 @@
 /** Shards of images. */
 
-import { buildTarIndex, decodeTarIndex, encodeTarIndex } from "../../src/data/tar_index.ts";
+import { buildTarIndex, decodeTarIndex, encodeTarIndex } from "../../src/sources/tar_index.ts";
 import { memoryBytes } from "../../src/formats/byte_source.ts";
 import { readParquetFooter } from "../../src/formats/parquet_footer.ts";
 import { decodeByteColumn, decodeNumberColumn, ParquetPageError } from "../../src/formats/parquet_pages.ts";

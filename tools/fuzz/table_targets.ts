@@ -1,6 +1,6 @@
 /** Tables that name images and classes. */
 
-import { listLabelledManifest } from "../../src/data/manifest.ts";
+import { listLabelledManifest } from "../../src/sources/manifest.ts";
 import { readMatStructs } from "../../src/formats/matlab.ts";
 import { fixtures, JSON_WORDS, type Target, texts } from "./target.ts";
 
