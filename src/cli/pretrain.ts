@@ -153,11 +153,11 @@ function nextWhenDone({ checkpoint, figure }: PretrainResult): string {
     ["see what the checkpoint holds", invocation(`inspect ${shellWord(checkpoint)}`)],
     [
       "train a classifier from it",
-      invocation(`finetune --from ${shellWord(checkpoint)} --data DIR --out DIR`),
+      invocation(`finetune --from ${shellWord(checkpoint)} --data SOURCE --out DIR`),
     ],
     [
       "train on images of your own",
-      invocation("pretrain --config configs/pretrain/vit_base.yaml --data DIR --out DIR"),
+      invocation("pretrain --config configs/pretrain/vit_base.yaml --data SOURCE --out DIR"),
     ],
   ];
   return `Next\n${columnsOf(next)}`;

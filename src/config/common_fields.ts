@@ -25,7 +25,7 @@ export const many = 1_000_000_000;
 
 const wantsImages = (value: unknown): string =>
   value === undefined
-    ? "give a folder of images with --data DIR, or as data.train in the configuration file"
+    ? "give images with --data SOURCE (a folder, shards, a table), or as data.train in the configuration file"
     : "";
 
 /** `model.encoder` as the name of a preset. */

@@ -29,7 +29,7 @@ Deno.test("a check of a small set finds everything that is in it", () =>
     ]);
     assertEquals([report.turned, report.animated, report.misnamed.images], [1, 1, 1]);
     assertEquals(report.classes?.missing, [{ name: "dog", part: "pets/val" }]);
-    await assertSnapshot("data", "check_report", JSON.stringify(report, null, 2).replaceAll(folder, "TMP"));
+    await assertSnapshot("check", "check_report", JSON.stringify(report, null, 2).replaceAll(folder, "TMP"));
   }));
 
 Deno.test("where nothing can be read there is a report all the same", () =>

@@ -181,7 +181,7 @@ Deno.test("resolvePretrainConfig() asks for data when there are none", () => {
   assertThrows(
     () => resolvePretrainConfig([]),
     InputError,
-    "data.train is missing: give a folder of images with --data DIR",
+    "data.train is missing: give images with --data SOURCE (a folder, shards, a table)",
   );
 });
 
