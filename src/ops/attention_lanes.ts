@@ -27,12 +27,18 @@ export interface LanesShape extends AttentionShape {
 }
 
 /**
- * Rows that a workgroup owns, and most streamed rows per lane in one block. Each load of a streamed row serves all owned
- * rows, and all their sums live in registers: narrow heads leave room for more owned rows (measured on llvmpipe).
+ * Rows that a workgroup owns. Each load of a streamed row serves all owned rows, and all their sums live in registers: heads
+ * that take one or two quads of a lane leave room for more owned rows, unless many of them would lie behind the last token.
  */
-function registerBlock(headWidth: number, lanes: number): { rows: number; longestStream: number } {
-  return headWidth <= 32 ? { rows: 16, longestStream: 4 } : { rows: Math.min(8, lanes), longestStream: 7 };
+function ownedRows({ tokens, headWidth, lanes }: LanesShape): number {
+  const [few, many] = [Math.min(8, lanes), Math.min(16, 2 * lanes)];
+  const inAll = (rows: number) => Math.ceil(tokens / rows) * rows;
+  if (headWidth <= 4 * lanes) return many;
+  return headWidth <= 8 * lanes && inAll(many) <= 1.05 * inAll(few) ? many : few;
 }
+
+/** Most streamed rows per lane in one block: with more, the code of a loop outgrows the cache for instructions. */
+const longestStream = 5;
 
 /** How the work of one shape is dealt out to workgroups and lanes. */
 export interface Plan {
@@ -48,11 +54,11 @@ export interface Plan {
 
 /**
  * Streamed rows per lane in one block: as many as may be, but fewer where whole blocks then hold at least a sixteenth fewer
- * rows in all, for rows behind the last one cost as much as others (197 tokens: 5 blocks of 5 and not 4 of 7).
+ * rows in all, for rows behind the last one cost as much as others.
  */
-function streamOf(perLane: number, longest: number): number {
+function streamOf(perLane: number): number {
   const inBlocks = (stream: number) => Math.ceil(perLane / stream) * stream;
-  let best = Math.ceil(perLane / Math.ceil(perLane / longest));
+  let best = Math.ceil(perLane / Math.ceil(perLane / longestStream));
   for (let stream = best - 1; stream >= 3; stream--) {
     if (inBlocks(stream) <= inBlocks(best) * 15 / 16) best = stream;
   }
@@ -60,12 +66,12 @@ function streamOf(perLane: number, longest: number): number {
 }
 
 /** How a shape's rows are dealt out. */
-export function planOf({ tokens, headWidth, lanes }: LanesShape): Plan {
-  const { rows, longestStream } = registerBlock(headWidth, lanes);
+export function planOf(shape: LanesShape): Plan {
+  const { tokens, headWidth, lanes } = shape;
   const quads = headWidth / 4;
   return {
-    rows,
-    stream: streamOf(Math.ceil(tokens / lanes), longestStream),
+    rows: ownedRows(shape),
+    stream: streamOf(Math.ceil(tokens / lanes)),
     quads,
     parts: Math.ceil(quads / lanes),
   };
@@ -98,57 +104,60 @@ ${after}
 }`;
 }
 
-/** Scores of all owned rows with the block's streamed rows: one sum per owned row, streamed group and pair. */
+/**
+ * Scores of all owned rows with the block's streamed rows: one sum per owned row, streamed group and pair. Each pair has a
+ * loop of its own, since shorter code runs faster.
+ */
 function scores(
   shape: LanesShape,
   plan: Plan,
   pairs: { sum: string; own: Rows; streamed: Rows }[],
 ): string {
-  const each = (make: (pair: typeof pairs[number]) => string) => pairs.map(make).join("\n");
-  return `
-${each(({ sum }) => repeat(plan.rows, (r) => repeat(plan.stream, (j) => `    var ${sum}${r}_${j} = 0.0;`)))}
-${
-    repeat(plan.stream, (j) =>
-      `    let streamed${j} = image + min(block + ${j * shape.lanes}u + lane, tokens - 1u);`)
-  }
+  const streamedRows = repeat(
+    plan.stream,
+    (j) => `    let streamed${j} = image + min(block + ${j * shape.lanes}u + lane, tokens - 1u);`,
+  );
+  const loops = pairs.map(({ sum, own, streamed }) => `
+${repeat(plan.rows, (r) => repeat(plan.stream, (j) => `    var ${sum}${r}_${j} = 0.0;`))}
     for (var c = 0u; c < ${plan.quads}u; c++) {
+${repeat(ownGroups(shape, plan), (g) => `      let own${g}_quad = ${own.load(`own${g}`, "c")};`)}
+${repeat(plan.stream, (j) => `      let other${j} = ${streamed.load(`streamed${j}`, "c")};`)}
 ${
-    each(({ sum, own, streamed }) => `
-${repeat(ownGroups(shape, plan), (g) => `      let own_${sum}${g} = ${own.load(`own${g}`, "c")};`)}
-${repeat(plan.stream, (j) => `      let ${sum}_other${j} = ${streamed.load(`streamed${j}`, "c")};`)}
-${
-      repeat(plan.rows, (r) => `
-      let ${sum}_row${r} = subgroupBroadcast(own_${sum}${Math.floor(r / shape.lanes)}, ${r % shape.lanes}u);
-${repeat(plan.stream, (j) => `      ${sum}${r}_${j} += dot(${sum}_row${r}, ${sum}_other${j});`)}`)
-    }`)
+    repeat(plan.rows, (r) => `
+      let row${r} = subgroupBroadcast(own${Math.floor(r / shape.lanes)}_quad, ${r % shape.lanes}u);
+${repeat(plan.stream, (j) => `      ${sum}${r}_${j} += dot(row${r}, other${j});`)}`)
   }
-    }`;
+    }`);
+  return `${streamedRows}\n${loops.join("\n")}`;
 }
 
-/** target_r += Σ over the block's streamed rows of weight_r · row, each lane holding its own quads of the target. */
+/**
+ * target_r += Σ over the block's streamed rows of weight_r · row, each lane holding its own quads of the target. With eight
+ * lanes llvmpipe shuffles by a variable in one instruction, so that a short loop goes through the lanes; else it is unrolled.
+ */
 function accumulate(
   shape: LanesShape,
   plan: Plan,
-  uses: { target: string; weight: string; rows: Rows }[],
+  { target, weight, rows }: { target: string; weight: string; rows: Rows },
 ): string {
   const { lanes } = shape;
   const quad = (v: number) => `min(${v * lanes}u + lane, ${plan.quads - 1}u)`;
-  return repeat(plan.stream, (j) =>
-    repeat(lanes, (i) => {
-      const at = `${j}_${i}`;
-      return `    {
-      let row = image + min(block + ${j * lanes + i}u, tokens - 1u);
+  const fromLane = (i: string, pass: string) => `
+${repeat(plan.stream, (j) => `      let row${j} = image + min(block + ${j * lanes}u + ${i}, tokens - 1u);`)}
 ${
-        uses.map(({ target, weight, rows }) => `
-${repeat(plan.parts, (v) => `      let ${target}_v${at}_${v} = ${rows.load("row", quad(v))};`)}
+    repeat(plan.stream, (j) =>
+      repeat(plan.parts, (v) => `      let v${j}_${v} = ${rows.load(`row${j}`, quad(v))};`))
+  }
 ${
-          repeat(plan.rows, (r) => `
-      let ${target}_w${at}_${r} = subgroupBroadcast(${weight}${r}_${j}, ${i}u);
-${repeat(plan.parts, (v) => `      ${target}${r}_${v} += ${target}_w${at}_${r} * ${target}_v${at}_${v};`)}`)
-        }`).join("\n")
-      }
-    }`;
-    }));
+    repeat(plan.rows, (r) => {
+      const weights = repeat(plan.stream, (j) => `      let w${r}_${j} = ${pass}(${weight}${r}_${j}, ${i});`);
+      const terms = (v: number) => Array.from({ length: plan.stream }, (_, j) => `w${r}_${j} * v${j}_${v}`);
+      return `${weights}
+${repeat(plan.parts, (v) => `      ${target}${r}_${v} += ${terms(v).join(" + ")};`)}`;
+    })
+  }`;
+  if (lanes !== 8) return repeat(lanes, (i) => `    {${fromLane(`${i}u`, "subgroupBroadcast")}\n    }`);
+  return `    for (var i = 0u; i < ${lanes}u; i++) {${fromLane("i", "subgroupShuffle")}\n    }`;
 }
 
 /** Writes the owned rows' results to a quad of the output given by row and quad. */
@@ -216,7 +225,7 @@ ${
   var total${r} = 0.0;
 ${repeat(plan.parts, (v) => `  var o${r}_${v} = vec4f();`)}`),
       scores(shape, plan, [{ sum: "s", own: query, streamed: key }]) + softmax +
-        accumulate(shape, plan, [{ target: "o", weight: "s", rows: value }]),
+        accumulate(shape, plan, { target: "o", weight: "s", rows: value }),
       repeat(plan.rows, (r) => overLanes(`total${r}`, shape.lanes, (a, b) => `${a} + ${b}`)) +
         write(shape, plan, (r, v) =>
           asStored(`o${r}_${v} / total${r}`, half), (row, quad) =>
@@ -313,7 +322,7 @@ ${
         )
           .join("\n"),
       (of === "key" ? streamedStatistics : "") + scores(shape, plan, pairs) + weights +
-        accumulate(shape, plan, targets),
+        targets.map((use) => accumulate(shape, plan, use)).join("\n"),
       targets.map(({ target }) =>
         write(
           shape,
