@@ -258,7 +258,11 @@ Deno.test("resolveFinetuneConfig() checks what pre-training checks", () => {
     refusal("optim={epochs: 5, warmup_epochs: 6}"),
     "must not be more than optim.epochs 5",
   );
-  assertThrows(() => resolveFinetuneConfig([]), InputError, "data.train is missing: give images with --data SOURCE");
+  assertThrows(
+    () => resolveFinetuneConfig([]),
+    InputError,
+    "data.train is missing: give images with --data SOURCE",
+  );
 });
 
 Deno.test("resolveFinetuneConfig() refuses values outside their range", () => {
