@@ -1,6 +1,8 @@
 """Steps of ours and of PyTorch by turns, so that a host that is busy for a while meets both.
 
-usage: turns.py tiny|mini|vit_base [--work pretrain|finetune|features] [--rounds N] [--deno PROGRAM]
+usage: turns.py CONFIGURATION [--work pretrain|finetune|features] [--rounds N] [--deno PROGRAM]
+
+CONFIGURATION is one of `mae bench` (tiny, mini, vit_base, …) or a YAML file.
 
 Before each measured turn of some two seconds (one step at least) comes a step that does not count: what the other program
 left in the caches, and its threads that still spin, cost the first one. Prints the median of the rounds' ratios.
@@ -8,6 +10,7 @@ left in the caches, and its threads that still spin, cost the first one. Prints 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import time
@@ -16,28 +19,25 @@ import torch
 
 import pytorch_mae
 
-shapes = {
-    "tiny": dict(image=32, patch=4, encoder=[192, 6, 3], decoder=[96, 2, 3], batch=64),
-    "mini": dict(image=224, patch=16, encoder=[192, 12, 3], decoder=[128, 4, 4], batch=32),
-    "vit_base": dict(image=224, patch=16, encoder=[768, 12, 12], decoder=[512, 8, 16], batch=8),
-}
-
-
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=list(shapes))
+    parser.add_argument("name")
     parser.add_argument("--work", choices=list(pytorch_mae.works), default="pretrain")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--deno", default="deno")
     options = parser.parse_args()
+    program = shutil.which(options.deno)
+    if program is None:
+        parser.error(f"there is no program {options.deno}; say where Deno is with --deno")
     here = os.path.dirname(os.path.abspath(__file__))
-    command = [options.deno, "run", "-A", os.path.join(here, "turns.ts"), options.name, options.work]
-    ours = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    if ours.stdout.readline().strip() != "ready":
-        raise SystemExit("our program did not start: run " + " ".join(command))
+    command = [program, "run", "-A", os.path.join(here, "turns.ts"), options.name, options.work]
+    ours = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    answer = ours.stdout.readline()
+    if not answer:
+        raise SystemExit(1)  # why stands on standard error
 
     torch.manual_seed(0)
-    shape = dict(shapes[options.name], channels=3, ratio=0.75, dropPath=0.1, classes=1000)
+    shape = json.loads(answer)
     precision = lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=False)
     step = pytorch_mae.works[options.work](shape, "cpu", precision)
     step()

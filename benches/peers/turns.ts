@@ -1,24 +1,26 @@
 /**
- * Our side of `turns.py`: for each line with a number of steps on standard input, makes so many and prints milliseconds a
- * step. Arguments: the configuration's name, and `pretrain`, `finetune` or `features`.
+ * Our side of `turns.py`: prints the configuration as rivals take it, then for each line with a number of steps on standard
+ * input makes so many and prints milliseconds a step. Arguments: a configuration of `mae bench`, and what to measure.
  */
 import { benchConfigs } from "../../src/bench/configurations.ts";
 import { makeStep } from "../../src/bench/model.ts";
+import { peerShape } from "../../src/bench/peers.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
 
 const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 
 const [name, work] = Deno.args;
 if (work !== "pretrain" && work !== "finetune" && work !== "features") {
-  say("usage: turns.ts CONFIGURATION pretrain|finetune|features");
-  Deno.exit(2);
+  throw new Error("Arguments: a configuration, and pretrain, finetune or features");
 }
-const runtime = await openRuntime({ backend: "webgpu" });
 const [config] = await benchConfigs(name);
+const shape = peerShape(config);
+if (shape === null) throw new Error(`The rivals cannot do the step of ${name}`);
+const runtime = await openRuntime({ backend: "webgpu" });
 const step = makeStep(work, config);
 step.run(); // compiles
 await runtime.settle();
-say("ready");
+say(JSON.stringify(shape));
 const line = new Uint8Array(64);
 for (let length; (length = await Deno.stdin.read(line)) !== null;) {
   const steps = Number(new TextDecoder().decode(line.subarray(0, length)));

@@ -28,7 +28,8 @@ export interface LanesShape extends AttentionShape {
 
 /**
  * Rows that a workgroup owns. Each load of a streamed row serves all owned rows, and all their sums live in registers: heads
- * that take one or two quads of a lane leave room for more owned rows, unless many of them would lie behind the last token.
+ * that take one or two quads of a lane leave room for more owned rows, unless many of them would lie behind the last token
+ * (measured on llvmpipe with 8 lanes).
  */
 function ownedRows({ tokens, headWidth, lanes }: LanesShape): number {
   const [few, many] = [Math.min(8, lanes), Math.min(16, 2 * lanes)];

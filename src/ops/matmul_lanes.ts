@@ -202,8 +202,8 @@ function askAhead(shape: Shape): string {
 
 /**
  * Loads A and adds the products of all rows. A step's terms are added up by themselves first: what a loop carries along is
- * read and written under a mask, so that it is touched once. The lanes of a load lie in different rows of A as it is stored, so that it asks
- * for as many lines at a time as there are lanes; its values are passed on by broadcasts anyway.
+ * read and written under a mask, so that it is touched once. The lanes of a load lie in different rows of A as it is stored,
+ * so that it asks for as many lines at a time as there are lanes; its values are passed on by broadcasts anyway.
  */
 function multiply(shape: Shape): string {
   const { form, lanes, columnSums, rows, groups, kStep } = shape;
