@@ -62,7 +62,7 @@ function quad(name: "a" | "b", storage: string, at: string, inside: string, stri
 
 function body(shape: Shape): string {
   const { form, half, columnSums, rows, groups, kStep } = shape;
-  const touches = form === "TN" || touchesResult(shape);
+  const touches = touchesResult(shape);
   const never = asStored("vec4f(touched)", half);
   return `
   let row0 = tile.x * ${rows}u;
@@ -75,8 +75,9 @@ ${touchesResult(shape) ? touchResult(shape) : ""}
   for (var k = 0u; k < sizes_k; k += ${kStep}u) {
     let k4 = k / 4u;
 ${rowStarts(shape)}
-${form === "TN" ? askAhead(shape) : ""}
 ${repeat(groups, (g) => loadB(shape, g))}
+${repeat(rows / rowsPerLoad(shape), (load) => loadA(shape, load))}
+${form === "NT" ? repeat(groups, (g) => turnB(shape, g)) : ""}
 ${multiply(shape)}
   }
 ${repeat(groups, (g) => store(shape, g))}
@@ -128,7 +129,17 @@ function rowStarts({ form, lanes, kStep }: Shape): string {
   return `${form === "TN" ? a : ""}\n${form === "NT" ? "" : b}`;
 }
 
-/** The lane's rows of B for one column group, as b{group}_{k}. */
+/** Rows of C that one load of A serves. */
+function rowsPerLoad({ form, lanes }: Shape): number {
+  return form === "TN" ? 4 : lanes;
+}
+
+/**
+ * The lane's rows of B for one column group, as b{group}_{k}, for NT to be turned yet.
+ *
+ * All loads of a turn come before its first sum: in Mesa 25 a load is a call, before which every register is written to
+ * memory, the sums too where there are any.
+ */
 function loadB({ form, b, kStep }: Shape, g: number): string {
   if (form !== "NT") {
     return repeat(
@@ -136,8 +147,7 @@ function loadB({ form, b, kStep }: Shape, g: number): string {
       (q) => `    let b${g}_${q} = ${quad("b", b, `b_at${g} + b_row${q}`, `k + ${q}u < sizes_k`)};`,
     );
   }
-  // B is stored by columns: load four columns along k, and turn the block around.
-  const loads = repeat(
+  return repeat(
     4,
     (j) =>
       repeat(
@@ -145,11 +155,14 @@ function loadB({ form, b, kStep }: Shape, g: number): string {
         (h) => `    let t${g}_${j}_${h} = ${quad("b", b, `b_at${g}_${j} + k4 + ${h}u`, `b_in${g}_${j}`)};`,
       ),
   );
-  const turned = repeat(kStep, (q) => {
+}
+
+/** Turns the four columns along k that NT loads into rows, as b{group}_{k}. */
+function turnB({ kStep }: Shape, g: number): string {
+  return repeat(kStep, (q) => {
     const parts = [0, 1, 2, 3].map((j) => `t${g}_${j}_${q >> 2}.${component(q)}`);
     return `    let b${g}_${q} = vec4f(${parts.join(", ")});`;
   });
-  return `${loads}\n${turned}`;
 }
 
 /**
@@ -185,37 +198,21 @@ ${
 const lineQuads = 4;
 
 /**
- * Asks for each line that the step needs, as many at a time as there are lanes. TN goes through many more rows than any cache
- * holds; waited for one after the other, its lines would take longer than the sums. A's first loads of each line are made early;
- * a load of B, whose lanes lie side by side, asks for two lines only, so that a value of each of its lines is read besides.
- */
-function askAhead(shape: Shape): string {
-  const { lanes, rows, groups, kStep, b } = shape;
-  const perRow = lanes * groups / lineQuads;
-  const early = repeat(rows / 4 / lineQuads, (line) => loadA(shape, line * lineQuads));
-  return `${early}\n` + repeat(kStep * perRow / lanes, (i) => {
-    const row = `k + ${i * lanes / perRow}u + lane / ${perRow}u`;
-    const at = `(${row}) * b_stride + sizes_b_column + column0 + (lane % ${perRow}u) * 4u`;
-    return `    touched += ${quad("b", b, at, `${row} < sizes_k`)}.x;`;
-  });
-}
-
-/**
- * Loads A and adds the products of all rows. A step's terms are added up by themselves first: what a loop carries along is
+ * Adds the products of all rows. A step's terms are added up by themselves first: what a loop carries along is
  * read and written under a mask, so that it is touched once. The lanes of a load lie in different rows of A as it is stored,
  * so that it asks for as many lines at a time as there are lanes; its values are passed on by broadcasts anyway.
  */
 function multiply(shape: Shape): string {
   const { form, lanes, columnSums, rows, groups, kStep } = shape;
-  const rowsPerLoad = form === "TN" ? 4 : lanes;
-  return repeat(rows / rowsPerLoad, (load) => {
+  const served = rowsPerLoad(shape);
+  return repeat(rows / served, (load) => {
     const value = (r: number, q: number) =>
       form === "TN"
         ? `subgroupBroadcast(a${load}_${Math.floor(q / lanes)}.${component(r)}, ${q % lanes}u)`
         : `subgroupBroadcast(a${load}_${q >> 2}.${component(q)}, ${r}u)`;
     const sums = columnSums ? repeat(kStep / lanes, (h) => `    sum${load} += a${load}_${h};`) : "";
-    const products = repeat(rowsPerLoad, (r) => {
-      const row = load * rowsPerLoad + r;
+    const products = repeat(served, (r) => {
+      const row = load * served + r;
       const broadcasts = repeat(kStep, (q) => `    let s${row}_${q} = ${value(r, q)};`);
       const adds = repeat(groups, (g) => {
         const terms = repeat(kStep - 1, (q) => `    step${row}_${g} += s${row}_${q + 1} * b${g}_${q + 1};`);
@@ -223,8 +220,7 @@ function multiply(shape: Shape): string {
       });
       return `${broadcasts}\n${adds}`;
     });
-    const early = form === "TN" && load % lineQuads === 0; // by askAhead
-    return `${early ? "" : loadA(shape, load)}\n${sums}\n${products}`;
+    return `${sums}\n${products}`;
   });
 }
 
@@ -242,6 +238,10 @@ function loadA({ form, a, lanes, kStep }: Shape, load: number): string {
   });
 }
 
+/**
+ * Adds what the variant adds to the sums of one column group and writes them. GELU of them is made from what was written, in
+ * a loop: written out for each row it would take longer to compile than the rest of the kernel.
+ */
 function store({ lanes, rows, bias, residual, slope, gelu, half, accumulate }: Shape, g: number): string {
   const lines = repeat(rows, (r) => {
     const sum = [
@@ -252,15 +252,22 @@ function store({ lanes, rows, bias, residual, slope, gelu, half, accumulate }: S
     ].join(" + ");
     return `    if (row0 + ${r}u < sizes_m) {
       let at = (row0 + ${r}u) * c_stride + column;
-      let value = ${slope ? `(${sum}) * gelu_slope4(slope(at))` : sum};
-      c[at] = ${asStored(gelu === "instead" ? "gelu4(value)" : "value", half)};
-      ${gelu === "also" ? `activated[at] = ${asStored("gelu4(value)", half)};` : ""}
+      c[at] = ${asStored(slope ? `(${sum}) * gelu_slope4(slope(at))` : sum, half)};
     }`;
   });
+  const activated = gelu === "also" ? "activated" : "c";
   return `  if (column0 + ${g * lanes}u + lane < sizes_n4) {
     let column = c_column + column0 + ${g * lanes}u + lane;
     ${bias ? "let add = bias(column);" : ""}
-${lines}
+${lines}${
+    gelu
+      ? `
+    for (var row = row0; row < min(row0 + ${rows}u, sizes_m); row++) {
+      let at = row * c_stride + column;
+      ${activated}[at] = ${asStored("gelu4(vec4f(c[at]))", half)};
+    }`
+      : ""
+  }
   }`;
 }
 
