@@ -34,7 +34,7 @@ def main():
     ours = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     answer = ours.stdout.readline()
     if not answer:
-        raise SystemExit(1)  # why stands on standard error
+        raise SystemExit(ours.wait() or 1)  # why stands on standard error
 
     torch.manual_seed(0)
     shape = json.loads(answer)

@@ -6,16 +6,22 @@ import { benchConfigs } from "../../src/bench/configurations.ts";
 import { makeStep } from "../../src/bench/model.ts";
 import { peerShape } from "../../src/bench/peers.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
+import { messageOf } from "../../src/util/errors.ts";
 
 const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 
+function refuse(why: string): never {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${why}\n`));
+  Deno.exit(2);
+}
+
 const [name, work] = Deno.args;
 if (work !== "pretrain" && work !== "finetune" && work !== "features") {
-  throw new Error("Arguments: a configuration, and pretrain, finetune or features");
+  refuse("Arguments: a configuration, and pretrain, finetune or features");
 }
-const [config] = await benchConfigs(name);
+const [config] = await benchConfigs(name).catch((error) => refuse(messageOf(error)));
 const shape = peerShape(config);
-if (shape === null) throw new Error(`The rivals cannot do the step of ${name}`);
+if (shape === null) refuse(`The rivals cannot do the step of ${name}`);
 const runtime = await openRuntime({ backend: "webgpu" });
 const step = makeStep(work, config);
 step.run(); // compiles

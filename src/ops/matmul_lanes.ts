@@ -61,17 +61,15 @@ function quad(name: "a" | "b", storage: string, at: string, inside: string, stri
 }
 
 function body(shape: Shape): string {
-  const { form, half, columnSums, rows, groups, kStep } = shape;
+  const { form, columnSums, rows, groups, kStep } = shape;
   const touches = touchesResult(shape);
-  const never = asStored("vec4f(touched)", half);
   return `
   let row0 = tile.x * ${rows}u;
   let column0 = tile.y * ${shape.lanes * groups}u; // in units of four
 ${starts(shape)}
 ${repeat(rows, (r) => repeat(groups, (g) => `  var c${r}_${g} = vec4f();`))}
 ${columnSums ? repeat(rows / 4, (quad) => `  var sum${quad} = vec4f();`) : ""}
-${touches ? "  var touched = 0.0;" : ""}
-${touchesResult(shape) ? touchResult(shape) : ""}
+${touches ? `  var touched = 0.0;\n${touchResult(shape)}` : ""}
   for (var k = 0u; k < sizes_k; k += ${kStep}u) {
     let k4 = k / 4u;
 ${rowStarts(shape)}
@@ -82,7 +80,11 @@ ${multiply(shape)}
   }
 ${repeat(groups, (g) => store(shape, g))}
 ${columnSums ? storeSums(shape) : ""}
-${touches ? `  if (sizes.zero != 0u) { c[0] = ${never}; } // not ever: so that the loads are made` : ""}`;
+${
+    touches
+      ? `  if (sizes.zero != 0u) { c[0] = vec4f(touched); } // not ever: so that the loads are made`
+      : ""
+  }`;
 }
 
 /**
@@ -198,9 +200,8 @@ ${
 const lineQuads = 4;
 
 /**
- * Adds the products of all rows. A step's terms are added up by themselves first: what a loop carries along is
- * read and written under a mask, so that it is touched once. The lanes of a load lie in different rows of A as it is stored,
- * so that it asks for as many lines at a time as there are lanes; its values are passed on by broadcasts anyway.
+ * Adds the products of all rows. A step's terms are added up by themselves first: what a loop carries along is read and
+ * written under a mask, so that it is touched once.
  */
 function multiply(shape: Shape): string {
   const { form, lanes, columnSums, rows, groups, kStep } = shape;
@@ -224,7 +225,11 @@ function multiply(shape: Shape): string {
   });
 }
 
-/** For TN four columns of A, a term in each lane, as a{load}_{term / lanes}; else rows in lanes, as a{load}_{term / 4}. */
+/**
+ * For TN four columns of A, a term in each lane, as a{load}_{term / lanes}; else rows in lanes, as a{load}_{term / 4}. So the
+ * lanes of a load lie in different rows of A as it is stored, and it asks for as many lines at a time as there are lanes; its
+ * values are passed on by broadcasts anyway.
+ */
 function loadA({ form, a, lanes, kStep }: Shape, load: number): string {
   if (form === "TN") {
     return repeat(kStep / lanes, (h) => {
