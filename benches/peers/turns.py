@@ -19,6 +19,7 @@ import torch
 
 import pytorch_mae
 
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("name")

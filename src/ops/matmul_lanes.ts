@@ -244,8 +244,8 @@ function loadA({ form, a, lanes, kStep }: Shape, load: number): string {
 }
 
 /**
- * Adds what the variant adds to the sums of one column group and writes them. GELU of them is made from what was written, in
- * a loop: written out for each row it would take longer to compile than the rest of the kernel.
+ * Adds what the variant adds to the sums of one column group and writes them. GELU besides is made from what was written, in
+ * a loop: written out for each row, its values and its stores would take longer to compile than the rest of the kernel.
  */
 function store({ lanes, rows, bias, residual, slope, gelu, half, accumulate }: Shape, g: number): string {
   const lines = repeat(rows, (r) => {
@@ -257,19 +257,19 @@ function store({ lanes, rows, bias, residual, slope, gelu, half, accumulate }: S
     ].join(" + ");
     return `    if (row0 + ${r}u < sizes_m) {
       let at = (row0 + ${r}u) * c_stride + column;
-      c[at] = ${asStored(slope ? `(${sum}) * gelu_slope4(slope(at))` : sum, half)};
+      let value = ${asStored(slope ? `(${sum}) * gelu_slope4(slope(at))` : sum, half)};
+      c[at] = ${gelu === "instead" ? asStored("gelu4(vec4f(value))", half) : "value"};
     }`;
   });
-  const activated = gelu === "also" ? "activated" : "c";
   return `  if (column0 + ${g * lanes}u + lane < sizes_n4) {
     let column = c_column + column0 + ${g * lanes}u + lane;
     ${bias ? "let add = bias(column);" : ""}
 ${lines}${
-    gelu
+    gelu === "also"
       ? `
     for (var row = row0; row < min(row0 + ${rows}u, sizes_m); row++) {
       let at = row * c_stride + column;
-      ${activated}[at] = ${asStored("gelu4(vec4f(c[at]))", half)};
+      activated[at] = ${asStored("gelu4(vec4f(c[at]))", half)};
     }`
       : ""
   }
