@@ -106,7 +106,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (i < ${quads}u) { y[i] = vec4<f16>(x(i)); }
 }`,
   };
-  return launch(source, { inputs: [x], outputs: [{ half: x.shape }], workgroups: [columns, rows] })[0];
+  return launch(source, {
+    inputs: [x],
+    outputs: [{ shape: x.shape, half: true }],
+    workgroups: [columns, rows],
+  })[0];
 }
 
 /** An operation forward, or its way back. */

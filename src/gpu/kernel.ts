@@ -4,6 +4,7 @@
  */
 import { tf, type WebGPUBackend } from "../deps/tfjs.ts";
 import { isHalf, markHalf } from "./half.ts";
+import { markRoom, roomLike, roomOf } from "./room.ts";
 import { contentsChange, copiedToTextures, type TextureSource } from "./textures.ts";
 import { currentWebGpu, type OpenWebGpu } from "./runtime.ts";
 
@@ -32,8 +33,18 @@ export interface Operand {
   readonly count?: number;
 }
 
-/** Shape of an output to make, in single precision unless it says otherwise. */
-export type OutputShape = readonly number[] | { readonly half: readonly number[] };
+/** An output to make, of which more is to be said than its shape. */
+export interface Output {
+  /** Its shape. */
+  readonly shape: readonly number[];
+  /** Whether it is in half precision; single by default. */
+  readonly half?: boolean;
+  /** Values that its buffer has room for; as many as it holds by default. */
+  readonly room?: number;
+}
+
+/** An output to make, or just its shape. */
+export type OutputShape = readonly number[] | Output;
 
 /** One run of a kernel. */
 export interface Launch {
@@ -166,14 +177,24 @@ export function allocateOutput(shape: OutputShape): tf.Tensor {
   return tf.engine().makeTensorFromTensorInfo(info);
 }
 
+/** An output with as many rows as another tensor holds and has room for. */
+export function outputLike(tensor: tf.Tensor, shape: readonly number[], half = false): Output {
+  return { shape, half, room: roomLike(tensor, tf.util.sizeFromShape([...shape])) };
+}
+
 /** Makes a tensor; its buffer comes with its first use. A half-precision one has two bytes per value. */
 function makeOutput(backend: WebGPUBackend, output: OutputShape): tf.TensorInfo {
-  if (!("half" in output)) return backend.makeTensorInfo([...output], "float32");
-  const info = backend.makeTensorInfo([...output.half], "float32");
-  // The buffer's size comes from this shape; the tensor keeps the true one.
-  const entry = backend.tensorMap.get(info.dataId) as { shape: number[] };
-  entry.shape = [Math.ceil(tf.util.sizeFromShape([...output.half]) / 2)];
-  markHalf(info);
+  const { shape, half = false, room }: Output = "shape" in output ? output : { shape: output };
+  const info = backend.makeTensorInfo([...shape], "float32");
+  const size = tf.util.sizeFromShape([...shape]);
+  const values = room ?? size;
+  if (half || values !== size) {
+    // The buffer's size comes from this shape; the tensor keeps the true one.
+    const entry = backend.tensorMap.get(info.dataId) as { shape: number[] };
+    entry.shape = [half ? Math.ceil(values / 2) : values];
+  }
+  if (half) markHalf(info);
+  if (values !== size) markRoom(info, values);
   return info;
 }
 
@@ -191,9 +212,10 @@ function bindAll(
     const { tensor, texture, first = 0 } = binding;
     const bytesPerValue = isHalf(tensor) ? 2 : 4;
     const count = binding.count ?? tensor.size - first;
+    const room = binding.count === undefined ? roomOf(tensor) - first : count;
     const offset = first * bytesPerValue;
     if (!texture) return { buffer, offset, size: Math.ceil(count * bytesPerValue / 4) * 4 };
-    sources.push({ buffer, offset, count, bytesPerValue });
+    sources.push({ buffer, offset, count, room, bytesPerValue });
     takers.push(i);
     return { buffer }; // takes the place of the texture until all are known
   });

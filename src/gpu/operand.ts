@@ -2,6 +2,7 @@
 import type { tf } from "../deps/tfjs.ts";
 import { isHalf } from "./half.ts";
 import type { Operand } from "./kernel.ts";
+import { roomOf } from "./room.ts";
 import { texelsPerRow } from "./textures.ts";
 import { currentWebGpu } from "./runtime.ts";
 import { kernelTarget } from "./target.ts";
@@ -15,7 +16,7 @@ export type Storage = "buffer" | "texture" | "half_buffer" | "half_texture";
  */
 export function operandOf(tensor: tf.Tensor, part?: { first: number; count: number }): Operand {
   const side = currentWebGpu()?.adapter.limits.maxTextureDimension2D ?? 0;
-  const count = part?.count ?? tensor.size;
+  const count = part?.count ?? roomOf(tensor);
   const fits = count % 4 === 0 && count / 4 <= texelsPerRow * side;
   return { tensor, texture: fits && kernelTarget()?.family === "lanes", ...part };
 }

@@ -15,6 +15,8 @@ export interface TextureSource {
   readonly offset: number;
   /** Number of values, a multiple of 4. */
   readonly count: number;
+  /** Values that the texture is to have room for, a multiple of 4. Those behind the first `count` are 0. */
+  readonly room: number;
   /** 4, or 2 in half precision. */
   readonly bytesPerValue: number;
 }
@@ -26,6 +28,8 @@ interface Slot {
   buffer: GPUBuffer | null;
   offset: number;
   version: number;
+  /** Values from the first on beyond which it holds zeros. */
+  filled: number;
   /** The launch that read it last. */
   launch: number;
 }
@@ -51,6 +55,7 @@ class Textures {
   /** Bytes of all of them; they only grow. */
   bytes = 0;
   readonly #slots = new Map<string, Slot[]>();
+  #zeros: GPUBuffer | null = null;
   #launch = 0;
 
   constructor(device: GPUDevice) {
@@ -73,8 +78,9 @@ class Textures {
     });
   }
 
-  #holding({ buffer, offset, ...size }: TextureSource): Slot | undefined {
-    const slot = this.#slotsOf(size).find((slot) =>
+  #holding(source: TextureSource): Slot | undefined {
+    const { buffer, offset } = source;
+    const slot = this.#slotsOf(source).find((slot) =>
       slot.buffer === buffer && slot.offset === offset && slot.version === versionOf(buffer)
     );
     if (slot) slot.launch = this.#launch;
@@ -82,8 +88,8 @@ class Textures {
   }
 
   /** Equal sizes share textures, so that what lies beyond the end stays 0. */
-  #slotsOf({ count, bytesPerValue }: Pick<TextureSource, "count" | "bytesPerValue">): Slot[] {
-    const key = `${count}_${bytesPerValue}`;
+  #slotsOf({ room, bytesPerValue }: Pick<TextureSource, "room" | "bytesPerValue">): Slot[] {
+    const key = `${room}_${bytesPerValue}`;
     let slots = this.#slots.get(key);
     if (!slots) this.#slots.set(key, slots = []);
     return slots;
@@ -98,6 +104,8 @@ class Textures {
     const slot = oldest ?? this.#make(source);
     if (!oldest) slots.push(slot);
     copy(encoder, source, slot.texture);
+    if (slot.filled > source.count) this.#clear(encoder, source, slot);
+    slot.filled = source.count;
     slot.buffer = source.buffer;
     slot.offset = source.offset;
     slot.version = versionOf(source.buffer);
@@ -105,15 +113,43 @@ class Textures {
     return slot;
   }
 
-  #make({ count, bytesPerValue }: TextureSource): Slot {
-    const height = Math.ceil(count / 4 / texelsPerRow);
+  /** Writes zeros from the end of what was copied to the end of what the texture held before. */
+  #clear(
+    encoder: GPUCommandEncoder,
+    { count, bytesPerValue }: TextureSource,
+    { texture, filled }: Slot,
+  ): void {
+    const bytesPerRow = texelsPerRow * 4 * bytesPerValue;
+    const [x, y] = [count / 4 % texelsPerRow, Math.floor(count / 4 / texelsPerRow)];
+    const rows = Math.ceil(filled / 4 / texelsPerRow) - y;
+    const buffer = this.#zerosOf(rows * bytesPerRow);
+    encoder.copyBufferToTexture({ buffer, bytesPerRow }, { texture, origin: { x, y } }, [
+      texelsPerRow - x,
+      1,
+    ]);
+    if (rows === 1) return;
+    const below = { texture, origin: { x: 0, y: y + 1 } };
+    encoder.copyBufferToTexture({ buffer, bytesPerRow }, below, [texelsPerRow, rows - 1]);
+  }
+
+  /** A buffer of so many zeros at least; a smaller one lives on for as long as commands use it. */
+  #zerosOf(bytes: number): GPUBuffer {
+    if (!this.#zeros || this.#zeros.size < bytes) {
+      this.bytes += bytes - (this.#zeros?.size ?? 0);
+      this.#zeros = this.device.createBuffer({ size: bytes, usage: GPUBufferUsage.COPY_SRC });
+    }
+    return this.#zeros;
+  }
+
+  #make({ room, bytesPerValue }: TextureSource): Slot {
+    const height = Math.ceil(room / 4 / texelsPerRow);
     const texture = this.device.createTexture({
       size: [texelsPerRow, height],
       format: bytesPerValue === 2 ? "rgba16float" : "rgba32float",
       usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
     });
     this.bytes += texelsPerRow * height * 4 * bytesPerValue;
-    return { texture, view: texture.createView(), buffer: null, offset: 0, version: 0, launch: 0 };
+    return { texture, view: texture.createView(), buffer: null, offset: 0, version: 0, filled: 0, launch: 0 };
   }
 }
 

@@ -10,7 +10,7 @@ import {
   attentionBranch,
   type BlockOptions,
 } from "../nn/block.ts";
-import { dropPathRates, dropPathScales } from "../nn/drop_path.ts";
+import { dropPathRates, keptImages } from "../nn/drop_path.ts";
 import {
   createParameters,
   loadParameters,
@@ -144,12 +144,12 @@ export class Classifier {
       return withoutGradient(patches, () => this.#pooled(this.#frozenTokens(patches, 2 * depth)));
     }
     const frozen = 2 * depth - halves; // halves of blocks
-    const scales = this.#dropPath(patches.shape[0], dropPathDraws);
+    const kept = this.#dropPath(patches.shape[0], dropPathDraws);
     let x: tf.Tensor = this.#sizes.trainsEmbedding
       ? this.#embed(patches)
       : withoutGradient(patches, () => this.#frozenTokens(patches, frozen));
     for (let i = Math.floor(frozen / 2); i < depth; i++) {
-      const block = { ...this.#blockOptions(x.shape[0]), dropPath: scales[i] };
+      const block = { ...this.#blockOptions(x.shape[0]), dropPath: kept[i] };
       if (2 * i < frozen) x = applyMlpHalf(this.parameters, `blocks.${i}`, x, block);
       else x = applyBlock(this.parameters, `blocks.${i}`, heads, x, block);
     }
@@ -252,7 +252,7 @@ export class Classifier {
     return { remat, halfScale, epsilon: this.config.normEpsilon };
   }
 
-  /** Scales of each block's halves; none for blocks that nothing is dropped from. */
+  /** The images that go through each block's halves; undefined for blocks that nothing is dropped from. */
   #dropPath(images: number, draws?: Float32Array): BlockOptions["dropPath"][] {
     const { encoder: { depth }, dropPath = 0 } = this.config;
     if (!draws || dropPath === 0) return Array(depth).fill(undefined);
@@ -263,7 +263,7 @@ export class Classifier {
     }
     return dropPathRates(dropPath, depth).map((rate, i) => {
       const half = (j: number) =>
-        dropPathScales(draws.subarray((2 * i + j) * images, (2 * i + j + 1) * images), rate);
+        keptImages(draws.subarray((2 * i + j) * images, (2 * i + j + 1) * images), rate);
       return rate > 0 ? [half(0), half(1)] as const : undefined;
     });
   }

@@ -2,6 +2,7 @@
 import { tf } from "../deps/tfjs.ts";
 import type { TransformerConfig } from "../config/types.ts";
 import { layerNorm } from "../ops/layer_norm.ts";
+import type { KeptImages } from "../ops/kept_images.ts";
 import { linear, type LinearOptions } from "../ops/linear.ts";
 import { rematerialized } from "../ops/operation.ts";
 import { type Affine, attentionResidual, type BranchOptions, mlpResidual } from "../ops/residual_branch.ts";
@@ -73,8 +74,8 @@ export function applyLinear(
 export interface BlockOptions extends BranchOptions {
   /** Keep only each block's input, and run the block again on the way back. */
   readonly remat?: boolean;
-  /** What each image's attention half and MLP half are multiplied with, [N] each, as `dropPathScales` draws it. */
-  readonly dropPath?: readonly [attention: Float32Array, mlp: Float32Array];
+  /** The images that go through the attention half and the MLP half, as `keptImages` draws them; by default all do. */
+  readonly dropPath?: readonly [attention: KeptImages, mlp: KeptImages];
   /** Picks the tokens that go on after the attention half, where only those are needed: [N, T, D] → [N, some, D]. */
   readonly select?: (x: tf.Tensor) => tf.Tensor;
 }
@@ -110,21 +111,6 @@ export function mlpBranch(
   return mlpResidual(x, { norm, fc1, fc2 }, options);
 }
 
-/** Runs a half of a block with the scale of its images, if any, on the device. */
-function withScale(
-  scale: Float32Array | undefined,
-  options: BranchOptions,
-  half: (options: BranchOptions) => tf.Tensor,
-): tf.Tensor {
-  if (!scale) return half(options);
-  const onDevice = tf.tensor1d(scale, "float32");
-  try {
-    return half({ ...options, scale: onDevice });
-  } finally {
-    onDevice.dispose(); // what the way back needs is kept by the operation
-  }
-}
-
 /** The second half of a block alone, where the first is frozen: [N, T, D] → [N, T, D]. */
 export function applyMlpHalf(
   parameters: Parameters,
@@ -132,7 +118,7 @@ export function applyMlpHalf(
   x: tf.Tensor,
   options: BlockOptions = {},
 ): tf.Tensor {
-  return withScale(options.dropPath?.[1], options, (own) => mlpBranch(parameters, name, x, own));
+  return mlpBranch(parameters, name, x, { ...options, kept: options.dropPath?.[1] });
 }
 
 /** One block: [N, T, D] → [N, T, D], or fewer tokens where `options.select` picks some. */
@@ -144,7 +130,7 @@ export function applyBlock(
   options: BlockOptions = {},
 ): tf.Tensor {
   const attend = (x: tf.Tensor) =>
-    withScale(options.dropPath?.[0], options, (own) => attentionBranch(parameters, name, heads, x, own));
+    attentionBranch(parameters, name, heads, x, { ...options, kept: options.dropPath?.[0] });
   const mlp = (x: tf.Tensor) => applyMlpHalf(parameters, name, x, options);
   const { remat, select } = options;
   if (!remat) return mlp(select ? select(attend(x)) : attend(x));

@@ -1,7 +1,14 @@
 /** Attention by the kernels of the family that suits the device: `attention_lanes.ts` or `attention_tiles.ts`. */
 import type { tf } from "../deps/tfjs.ts";
 import { isHalf } from "../gpu/half.ts";
-import { coverThreads, type KernelSource, launch, type Operand, type OutputShape } from "../gpu/kernel.ts";
+import {
+  coverThreads,
+  type KernelSource,
+  launch,
+  type Operand,
+  type Output,
+  outputLike,
+} from "../gpu/kernel.ts";
 import { operandOf, type Storage, storageOf } from "../gpu/operand.ts";
 import { requiredTarget, type Target } from "../gpu/target.ts";
 import { tileRows } from "./attention_blocks.ts";
@@ -21,11 +28,6 @@ function sourceOf(kind: string, details: readonly unknown[], code: () => string)
   return { name: ["attention", kind, ...details].join("_"), code };
 }
 
-/** Whether a result is in half precision is the packed product's affair. */
-function outputLike(packed: tf.Tensor, shape: number[]): OutputShape {
-  return isHalf(packed) ? { half: shape } : shape;
-}
-
 /** One workgroup for every so many rows of every head. */
 function workgroupsFor({ images, tokens, heads }: AttentionShape, rows: number): [number, number, number] {
   return [Math.ceil(tokens / rows), heads, images];
@@ -42,7 +44,10 @@ export function attentionKernel(packed: tf.Tensor, shape: AttentionShape): tf.Te
   const { source, rows } = forwardSource(shape, storageOf(operand), requiredTarget());
   return launch(source, {
     inputs: [operand],
-    outputs: [outputLike(packed, [images, tokens, heads * headWidth]), [images * heads * tokens]],
+    outputs: [
+      outputLike(packed, [images, tokens, heads * headWidth], isHalf(packed)),
+      outputLike(packed, [images * heads * tokens]),
+    ],
     uniform: new Uint32Array([tokens, 0, 0, 0]).buffer,
     workgroups: workgroupsFor(shape, rows),
   });
@@ -100,6 +105,11 @@ export function attentionKernelGradient(
     : tilesBackward(operands, storages, shape, workgroupBytes);
 }
 
+/** The gradient of the packed product is what that is. */
+function gradientOf({ tensor }: Operand): Output {
+  return outputLike(tensor, tensor.shape, isHalf(tensor));
+}
+
 function lanesBackward(
   { packed, upstream, attended, logTotal }: BackwardOperands,
   storages: AttentionStorages,
@@ -113,7 +123,7 @@ function lanesBackward(
   const details = ["lanes", ...Object.values(storages), heads, headWidth, lanes, stream];
   const [along] = launch(sourceOf("along", details, () => lanesAlong(shape, storages)), {
     inputs: [upstream, attended],
-    outputs: [[statistics]],
+    outputs: [outputLike(packed.tensor, [statistics])],
     uniform,
     workgroups: [x, y],
   });
@@ -123,7 +133,7 @@ function lanesBackward(
     uniform,
     workgroups: workgroupsFor(shape, rows),
   };
-  const outputs = [outputLike(packed.tensor, packed.tensor.shape)];
+  const outputs = [gradientOf(packed)];
   const [gradient] = launch(source("query"), { ...common, outputs });
   launch(source("key"), { ...common, inPlace: [gradient] });
   return gradient;
@@ -146,7 +156,7 @@ function tilesBackward(
     {
       ...common,
       inputs: [packed, upstream, attended, logTotal],
-      outputs: [outputLike(packed.tensor, packed.tensor.shape), [images * heads * tokens]],
+      outputs: [gradientOf(packed), outputLike(packed.tensor, [images * heads * tokens])],
     },
   );
   launch(sourceOf("key", details, () => tilesKeyGradient(shape, storages, bytes)), {

@@ -18,7 +18,6 @@ import { patchEmbed } from "./patch_embed.ts";
 import { patchify } from "./patchify.ts";
 import { maskedPixelLoss } from "./pixel_loss.ts";
 import { poolTokens } from "./pool_tokens.ts";
-import { addScaled, scaleImages } from "./scaled_residual.ts";
 import { addPositions, dropClassToken, removedTokens, scatterTokens } from "./scatter_tokens.ts";
 import { controlSize, decideStep } from "./step_control.ts";
 import { partialSumsOfSquares } from "./sum_of_squares.ts";
@@ -82,20 +81,6 @@ function tokenCases(): KernelCase[] {
         (["average", "class_token"] as const).flatMap((pooling) =>
           bothWays((x) => poolTokens(x, pooling), tokens(1 + length))
         ),
-    },
-    {
-      kernel: "scaledResidual",
-      run: () => {
-        const scale = tf.relu(values(6, images));
-        return [
-          ...bothWays(
-            (x, branch) => addScaled(x, branch, scale),
-            tokens(length),
-            values(7, images, length, width),
-          ),
-          scaleImages(tokens(length), scale),
-        ];
-      },
     },
   ];
 }

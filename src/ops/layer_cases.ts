@@ -5,6 +5,7 @@
 import { tf } from "../deps/tfjs.ts";
 import { attention } from "./attention.ts";
 import { bothWays, type KernelCase, values } from "./kernel_case.ts";
+import type { KeptImages } from "./kept_images.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { linear } from "./linear.ts";
 import { type Affine, attentionResidual, mlpResidual } from "./residual_branch.ts";
@@ -24,6 +25,9 @@ function sequence(seed: number): tf.Tensor {
   return values(seed, images, tokens, width);
 }
 
+/** Of all images, and of those that drop path leaves. */
+const keeps: readonly (KeptImages | undefined)[] = [undefined, { images: [1], scale: 1.25 }];
+
 /** The two halves of a block. */
 function branchCases(halfScale: number | null): KernelCase[] {
   const half = halfScale !== null;
@@ -33,18 +37,20 @@ function branchCases(halfScale: number | null): KernelCase[] {
       half,
       run: () => {
         const [norm, qkv, proj] = [affine(1, width), affine(3, 3 * width, width), affine(5, width, width)];
-        return bothWays(
-          (x, gain, qkvWeight, projBias) =>
-            attentionResidual(x, {
-              norm: { ...norm, weight: gain },
-              qkv: { ...qkv, weight: qkvWeight },
-              proj: { ...proj, bias: projBias },
-              heads,
-            }, { halfScale }),
-          sequence(7),
-          norm.weight,
-          qkv.weight,
-          proj.bias,
+        return keeps.flatMap((kept) =>
+          bothWays(
+            (x, gain, qkvWeight, projBias) =>
+              attentionResidual(x, {
+                norm: { ...norm, weight: gain },
+                qkv: { ...qkv, weight: qkvWeight },
+                proj: { ...proj, bias: projBias },
+                heads,
+              }, { halfScale, kept }),
+            sequence(7),
+            norm.weight,
+            qkv.weight,
+            proj.bias,
+          )
         );
       },
     },
@@ -53,17 +59,19 @@ function branchCases(halfScale: number | null): KernelCase[] {
       half,
       run: () => {
         const [norm, fc1, fc2] = [affine(1, width), affine(3, hidden, width), affine(5, width, hidden)];
-        return bothWays(
-          (x, bias, fc1Weight, fc2Weight) =>
-            mlpResidual(x, {
-              norm: { ...norm, bias },
-              fc1: { ...fc1, weight: fc1Weight },
-              fc2: { ...fc2, weight: fc2Weight },
-            }, { halfScale }),
-          sequence(7),
-          norm.bias,
-          fc1.weight,
-          fc2.weight,
+        return keeps.flatMap((kept) =>
+          bothWays(
+            (x, bias, fc1Weight, fc2Weight) =>
+              mlpResidual(x, {
+                norm: { ...norm, bias },
+                fc1: { ...fc1, weight: fc1Weight },
+                fc2: { ...fc2, weight: fc2Weight },
+              }, { halfScale, kept }),
+            sequence(7),
+            norm.bias,
+            fc1.weight,
+            fc2.weight,
+          )
         );
       },
     },

@@ -6,7 +6,8 @@
  * it is part of the kernel for x instead, which adds up over its rows.
  */
 import type { tf } from "../deps/tfjs.ts";
-import { type KernelSource, launch } from "../gpu/kernel.ts";
+import { type KernelSource, launch, type Output, outputLike } from "../gpu/kernel.ts";
+import { roomyRows } from "../gpu/room.ts";
 import { columnGrid, columnKernel, columnName, type ColumnPlan, columnPlan } from "./column_kernel.ts";
 import { addsDown, rowGrid, RowKernel, type Team, teamFor, teamName } from "./row_kernel.ts";
 import {
@@ -125,7 +126,7 @@ export function layerNormKernel(
   };
   return launch(forwardSource(width, team, bound, eps), {
     inputs: operandsOf(bound.inputs),
-    outputs: [half ? { half: [rows, width] } : [rows, width], [rows, 4]],
+    outputs: [outputLike(x, [rows, width], half), outputLike(x, [rows, 4])],
     ...rowGrid(rows, team),
   });
 }
@@ -155,7 +156,6 @@ export function layerNormKernelGradients(
       add: rowInput(add, width),
     }
     : { ...read, gain: rowInput(gain, width) };
-  const pieces = Math.ceil(rows / team.rows);
   const fused = addsDown(team, width);
   const bound: RowBindings = {
     inputs,
@@ -163,27 +163,35 @@ export function layerNormKernelGradients(
   };
   const [dx, sums] = launch(inputGradientSource(width, team, bound), {
     inputs: operandsOf(inputs),
-    outputs: [[rows, width], ...(fused ? [[pieces, 2, width]] : [])],
+    outputs: [outputLike(x, [rows, width]), ...(fused ? [piecesFor(x, team.rows)] : [])],
     ...rowGrid(rows, team),
   });
-  const [dGain, dBias] = fused ? overPieces(sums, pieces, width) : columnGradients(read, rows, width);
+  const [dGain, dBias] = fused ? overPieces(sums) : columnGradients(read, x);
   return [dx, dGain, dBias];
 }
 
-function columnGradients(inputs: RowInputs, rows: number, width: number): tf.Tensor[] {
+/** Two sums for each piece of so many rows of x. */
+function piecesFor(x: tf.Tensor2D, perPiece: number): Output {
+  const [rows, width] = x.shape;
+  const values = (rows: number) => Math.ceil(rows / perPiece) * 2 * width;
+  return { shape: [values(rows) / (2 * width), 2, width], room: values(roomyRows(x)) };
+}
+
+function columnGradients(inputs: RowInputs, x: tf.Tensor2D): tf.Tensor[] {
+  const [rows, width] = x.shape;
   const plan = columnPlan();
-  const count = Math.ceil(rows / plan.rows);
-  const whole = count === 1;
+  const whole = rows <= plan.rows;
   const results: RowResults = whole ? { gain: { width }, bias: { width } } : { pieces: { width } };
   const made = launch(columnSource(width, plan, { inputs, results }), {
     inputs: operandsOf(inputs),
-    outputs: whole ? [[width], [width]] : [[count, 2, width]],
+    outputs: whole ? [[width], [width]] : [piecesFor(x, plan.rows)],
     ...columnGrid(plan, { rows, quads: width / 4, perPiece: plan.rows }),
   });
-  return whole ? made : overPieces(made[0], count, width);
+  return whole ? made : overPieces(made[0]);
 }
 
-function overPieces(pieces: tf.Tensor, count: number, width: number): tf.Tensor[] {
+function overPieces(pieces: tf.Tensor): tf.Tensor[] {
+  const [count, , width] = pieces.shape as [number, number, number];
   const plan = columnPlan();
   const inputs = { pieces: rowInput(pieces, width) };
   const results = { gain: { width }, bias: { width } };

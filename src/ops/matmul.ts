@@ -1,8 +1,9 @@
 /** Matrix products with what surrounds them in a linear layer, by the kernel that suits the device. */
 import type { tf } from "../deps/tfjs.ts";
 import { isHalf } from "../gpu/half.ts";
-import { allocateOutput, type Operand } from "../gpu/kernel.ts";
+import { allocateOutput, type Operand, outputLike, type OutputShape } from "../gpu/kernel.ts";
 import { operandOf } from "../gpu/operand.ts";
+import { roomyRows } from "../gpu/room.ts";
 import { currentWebGpu } from "../gpu/runtime.ts";
 import { kernelTarget, requiredTarget } from "../gpu/target.ts";
 import { texelsPerRow } from "../gpu/textures.ts";
@@ -23,7 +24,7 @@ export interface ProductExtras {
   readonly gelu?: "also" | "instead";
   /** For TN: also gives the column sums of the left matrix, [m]. */
   readonly columnSums?: boolean;
-  /** What the product and the column sums are multiplied with before anything is added; 1 by default. */
+  /** What the product with its bias and the column sums are multiplied with before more is added; 1 by default. */
   readonly scale?: number;
   /** Gives the result (and its GELU) in half precision. */
   readonly half?: boolean;
@@ -74,8 +75,10 @@ export function product(
   plan?: ProductPlan,
 ): ProductResult {
   const sizes = sizesOf(form, a, b, extras.scale);
-  const results = resultsOf(sizes, extras);
-  const pieces = piecesOf(form, sizes, requiredTarget());
+  const { m, n } = sizes;
+  const shape = (half?: boolean) => form === "TN" ? { shape: [m, n], half } : outputLike(a, [m, n], half);
+  const results = resultsOf(sizes, shape(extras.half), extras);
+  const pieces = piecesOf(form, { m, n, k: form === "TN" ? roomyRows(a) : sizes.k }, requiredTarget());
   const { value, activated, columnSums } = results;
   const blocks = productBlocks(form, sizes, {
     bindingBytes: bytesPerOperand(),
@@ -86,7 +89,7 @@ export function product(
     launchPieces([a, b], sizes, pieces, results, extras, plan);
     return { value: value as tf.Tensor2D, columnSums: columnSums as tf.Tensor1D | undefined };
   }
-  const partial = results.half && blocks[0].k.length > 1 ? allocateOutput([sizes.m, sizes.n]) : null;
+  const partial = results.half && blocks[0].k.length > 1 ? allocateOutput(shape()) : null;
   const launches = blocks.flatMap((block) =>
     launchesOf(form, [a, b], sizes, block, extras, { ...results, partial })
   );
@@ -107,12 +110,15 @@ interface Results {
   readonly half: boolean;
 }
 
-function resultsOf({ m, n }: ProductSizes, { gelu, columnSums, half = false, into }: ProductExtras): Results {
+function resultsOf(
+  { m }: ProductSizes,
+  shape: OutputShape,
+  { gelu, columnSums, half = false, into }: ProductExtras,
+): Results {
   if (into && (gelu || half)) {
     throw new Error("A product is added to a tensor without GELU and in single precision");
   }
   if (into) return { ...into, half };
-  const shape = half ? { half: [m, n] } : [m, n];
   return {
     value: allocateOutput(shape),
     activated: gelu === "also" ? allocateOutput(shape) : undefined,

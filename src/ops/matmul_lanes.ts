@@ -250,8 +250,7 @@ function loadA({ form, a, lanes, kStep }: Shape, load: number): string {
 function store({ lanes, rows, bias, residual, slope, gelu, half, accumulate }: Shape, g: number): string {
   const lines = repeat(rows, (r) => {
     const sum = [
-      `c${r}_${g} * sizes_scale`,
-      ...(bias ? ["add"] : []),
+      `${bias ? `(c${r}_${g} + add)` : `c${r}_${g}`} * sizes_scale`,
       ...(residual ? ["residual(at)"] : []),
       ...(accumulate ? ["c[at]"] : []),
     ].join(" + ");

@@ -68,7 +68,7 @@ export interface ProductSizes {
   readonly strides: readonly [a: number, b: number, c: number];
   /** First column of A, B and C. */
   readonly columns: readonly [a: number, b: number, c: number];
-  /** What the sums (and the column sums) are multiplied with before anything is added; 1 by default. */
+  /** What the sums with their bias (and the column sums) are multiplied with before more is added; 1 by default. */
   readonly scale?: number;
   /** Terms of a piece, where workgroups share them; all by default. */
   readonly piece?: number;

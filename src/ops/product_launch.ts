@@ -3,6 +3,7 @@ import { tf } from "../deps/tfjs.ts";
 import { isHalf } from "../gpu/half.ts";
 import { allocateOutput, type KernelSource, launch, type Operand } from "../gpu/kernel.ts";
 import { operandOf, storageOf } from "../gpu/operand.ts";
+import { roomyRows } from "../gpu/room.ts";
 import { kernelTarget, requiredTarget, type Target } from "../gpu/target.ts";
 import { choosePlan } from "../gpu/tuner.ts";
 import { type LanesPlan, lanesSource, lanesTile } from "./matmul_lanes.ts";
@@ -114,9 +115,18 @@ export function launchProduct(run: ProductLaunch, plan: ProductPlan): void {
   });
 }
 
+/** Rows of C and terms that a launch has room for: a plan serves them all. */
+function plannedSizes({ form, sizes: { m, k }, a }: ProductLaunch): [m: number, k: number] {
+  if (a.count !== undefined) return [m, k];
+  const rows = roomyRows(a.tensor);
+  return form === "TN" ? [m, rows] : [rows, k];
+}
+
 /** The plan for a launch: what the tuner knows for the form, the shape and the operands' storage. */
 export function planFor(run: ProductLaunch): ProductPlan {
-  const { form, sizes: { m, n, k, piece = k }, pieces = 1 } = run;
+  const { form, sizes, pieces = 1 } = run;
+  const { n, piece = sizes.k } = sizes;
+  const [m, k] = plannedSizes(run);
   const target = requiredTarget();
   const { a, b, half, columnSums } = variantOf(run);
   const flags = `${half ? "_half" : ""}${columnSums ? "_sums" : ""}${
@@ -145,7 +155,7 @@ function tunableProduct(key: string, timed: TimedProduct, target: Target) {
     operands: () => [
       madeUp([form === "TN" ? k : m, widths[0]], timed.a.startsWith("half")),
       madeUp([form === "NT" ? n : k, widths[1]], timed.b.startsWith("half")),
-      allocateOutput(timed.half ? { half: [m, n] } : [pieces * m, n]),
+      allocateOutput({ shape: [pieces * m, n], half: timed.half }),
       ...(columnSums ? [allocateOutput([pieces * m])] : []),
     ],
     run(plan: ProductPlan, [a, b, value, sums]: readonly tf.Tensor[]): void {
@@ -169,7 +179,7 @@ function madeUp(shape: [number, number], half: boolean): tf.Tensor {
   return tf.tidy(() => {
     const [rows, columns] = shape;
     const [left, right] = [tf.randomUniform([rows, 4], -1, 1), tf.randomUniform([4, columns], -1, 1)];
-    const value = allocateOutput({ half: shape });
+    const value = allocateOutput({ shape, half: true });
     const sizes = { m: rows, n: columns, k: 4, strides: [4, columns, columns], columns: [0, 0, 0] } as const;
     const run: ProductLaunch = {
       form: "NN",

@@ -25,15 +25,14 @@ ${gelu || slope ? geluFunctions : ""}`;
 }
 
 /**
- * The function `store(row, column4, sum)`: scales four sums side by side, adds what the variant adds, and writes them
- * where they lie inside C. With pieces, `piece` says which.
+ * The function `store(row, column4, sum)`: scales four sums side by side with their bias, adds what the variant adds, and
+ * writes them where they lie inside C. With pieces, `piece` says which.
  */
 export function storeFunction(
   { bias, residual, slope, gelu, half, accumulate, pieces }: ProductVariant,
 ): string {
   const terms = [
-    "sum * sizes.scale",
-    ...(bias ? ["bias(column)"] : []),
+    `${bias ? "(sum + bias(column))" : "sum"} * sizes.scale`,
     ...(residual ? ["residual(at)"] : []),
     ...(accumulate ? ["c[at]"] : []),
   ].join(" + ");

@@ -2,11 +2,13 @@
  * The two halves of a transformer block, each as one operation: x + attention(norm(x)) and x + mlp(norm(x)). As one
  * operation the way back adds the residual's gradient inside the layer norm's kernel, takes the slope of GELU inside a
  * product, frees each intermediate as soon as it is used, and may keep all of them in half precision, which then never
- * leaves the operation. The composed bodies are the same halves made of `layerNorm`, `linear` and `attention`.
+ * leaves the operation; images that drop path leaves out are not computed. The composed bodies are the same halves made of
+ * `layerNorm`, `linear` and `attention`.
  */
 import { tf } from "../deps/tfjs.ts";
 import { attention, attentionBodies } from "./attention.ts";
 import { attentionKernel, attentionKernelFits, attentionKernelGradient } from "./attention_kernel.ts";
+import { branchScales, checkKept, type KeptImages, putImages, takeImages } from "./kept_images.ts";
 import { layerNorm, layerNormBodies } from "./layer_norm.ts";
 import { layerNormKernel, layerNormKernelGradients } from "./layer_norm_kernel.ts";
 import { linear, linearBodies } from "./linear.ts";
@@ -19,7 +21,6 @@ import {
   recordsGradients,
   usesKernel,
 } from "./operation.ts";
-import { addScaled, scaleImages } from "./scaled_residual.ts";
 
 /** Weight and bias of a linear layer ([out, in] and [out]), or gain and bias of a layer norm ([D] each). */
 export interface Affine {
@@ -58,8 +59,8 @@ export interface BranchOptions {
    * halves, because the loss is a mean over so many values that they would vanish; null (default) for single precision.
    */
   readonly halfScale?: number | null;
-  /** [N], not differentiable: multiplies each image's branch before the residual sum. That is drop path; absent, 1. */
-  readonly scale?: tf.Tensor;
+  /** The images that go through the branch, the others being left as they are: drop path. By default all of them do. */
+  readonly kept?: KeptImages;
   /** What the layer norm adds to the variance; 1e-6 (default) in every ViT of MAE. */
   readonly epsilon?: number;
 }
@@ -76,10 +77,10 @@ export type MlpBranch = (x: tf.Tensor, parameters: MlpParameters, options: Branc
 /** Bodies of `attentionResidual`. */
 export const attentionBranchBodies: Bodies<AttentionBranch> = {
   name: "attentionResidual",
-  composed(x, { norm, qkv, proj, heads }, { scale, epsilon }) {
+  composed(x, { norm, qkv, proj, heads }, { kept, epsilon }) {
     const normed = layerNorm(x, norm.weight, norm.bias, epsilon);
     const attended = attention(linear(normed, qkv.weight, qkv.bias), heads);
-    if (scale) return addScaled(x, linear(attended, proj.weight, proj.bias), scale);
+    if (kept) return addScaled(x, linear(attended, proj.weight, proj.bias), kept);
     return linear(attended, proj.weight, proj.bias, { residual: x });
   },
   kernel: attentionKernelBranch,
@@ -88,10 +89,10 @@ export const attentionBranchBodies: Bodies<AttentionBranch> = {
 /** Bodies of `mlpResidual`. */
 export const mlpBranchBodies: Bodies<MlpBranch> = {
   name: "mlpResidual",
-  composed(x, { norm, fc1, fc2 }, { scale, epsilon }) {
+  composed(x, { norm, fc1, fc2 }, { kept, epsilon }) {
     const normed = layerNorm(x, norm.weight, norm.bias, epsilon);
     const hidden = linear(normed, fc1.weight, fc1.bias, { activation: "gelu" });
-    if (scale) return addScaled(x, linear(hidden, fc2.weight, fc2.bias), scale);
+    if (kept) return addScaled(x, linear(hidden, fc2.weight, fc2.bias), kept);
     return linear(hidden, fc2.weight, fc2.bias, { residual: x });
   },
   kernel: mlpKernelBranch,
@@ -113,7 +114,8 @@ export function attentionResidual(
     attentionKernelFits({ images, heads, headWidth: width / heads }) &&
     usesKernel(attentionBodies) && usesKernel(layerNormBodies);
   const body = fits ? chooseBody(attentionBranchBodies) : attentionBranchBodies.composed;
-  return body(x, parameters, options);
+  const { norm, qkv, proj } = parameters;
+  return withoutLeftOut(x, [norm, qkv, proj], options, () => body(x, parameters, options));
 }
 
 /**
@@ -125,59 +127,84 @@ export function mlpResidual(x: tf.Tensor, parameters: MlpParameters, options: Br
   const [hidden, width] = parameters.fc1.weight.shape as [number, number];
   const fits = productKernelFits(width, hidden) && usesKernel(linearBodies) && usesKernel(layerNormBodies);
   const body = fits ? chooseBody(mlpBranchBodies) : mlpBranchBodies.composed;
-  return body(x, parameters, options);
+  const { norm, fc1, fc2 } = parameters;
+  return withoutLeftOut(x, [norm, fc1, fc2], options, () => body(x, parameters, options));
 }
 
-/** x + scale · (last layer of the branch), inside the product where there is no scale. */
+/** The branch; where all images are left out just x, with gradients of 0 for the parameters. */
+function withoutLeftOut(
+  x: tf.Tensor,
+  parameters: readonly Affine[],
+  { kept }: BranchOptions,
+  branch: () => tf.Tensor,
+): tf.Tensor {
+  if (kept) checkKept(kept, x.shape[0]);
+  if (!kept || kept.images.length > 0) return branch();
+  const inputs = parameters.flatMap(({ weight, bias }) => [weight, bias]);
+  const shapes = inputs.map(({ shape }) => shape);
+  return differentiable([x, ...inputs], () => ({
+    value: tf.clone(x),
+    saved: [],
+    gradients: (upstream) => [tf.clone(upstream), ...shapes.map((shape) => tf.zeros(shape))],
+  }));
+}
+
+/** x + the branch of the images that are kept: what drop path comes to. */
+function addScaled(x: tf.Tensor, branch: tf.Tensor, kept: KeptImages): tf.Tensor {
+  return differentiable([x, branch], () => {
+    const scales = branchScales(kept, x.shape[0], x.rank);
+    return {
+      value: tf.add(x, tf.mul(branch, scales)),
+      saved: [scales],
+      gradients: (upstream, [scales]) => [tf.clone(upstream), tf.mul(upstream, scales)],
+    };
+  });
+}
+
+/** x + the last layer of the branch, whose rows are those of the kept images. */
 function residualSum(
   rows: tf.Tensor2D,
   { weight, bias }: Affine,
   x: tf.Tensor,
-  { scale }: BranchOptions,
+  { kept }: BranchOptions,
 ): tf.Tensor {
-  const residual = scale ? undefined : asMatrix(x);
-  const sum = tf.reshape(product("NT", rows, weight, { bias, residual }).value, x.shape);
-  return scale ? addScaled(x, sum, scale) : sum;
-}
-
-/** Gradient of the branch before it was scaled, as a matrix. */
-function throughScale(upstream: tf.Tensor, [scale]: readonly tf.Tensor[]): tf.Tensor2D {
-  return asMatrix(scale ? scaleImages(upstream, scale) : upstream);
+  const residual = asMatrix(takeImages(x, kept));
+  return putImages(product("NT", rows, weight, { bias, residual, scale: kept?.scale }).value, x, kept);
 }
 
 function attentionKernelBranch(...[x, parameters, options]: Parameters<AttentionBranch>): tf.Tensor {
   const { norm, qkv, proj, heads } = parameters;
+  const { kept, epsilon } = options;
   const [images, tokens, width] = x.shape;
   const half = Boolean(options.halfScale);
   const scale = options.halfScale ?? 1;
-  const imageScale = options.scale ? [options.scale] : [];
-  const sizes = { images, tokens, heads, headWidth: width / heads };
+  const branchScale = kept?.scale ?? 1;
+  const sizes = { images: kept?.images.length ?? images, tokens, heads, headWidth: width / heads };
   const inputs = [x, norm.weight, norm.bias, qkv.weight, qkv.bias, proj.weight, proj.bias];
   return differentiable(inputs, () => {
-    const rows = asMatrix(x);
-    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, options.epsilon, { half });
+    const rows = asMatrix(takeImages(x, kept));
+    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, epsilon, { half });
     const packed = product("NT", normed, qkv.weight, { bias: qkv.bias, half }).value;
     const [attended, logTotal] = attentionKernel(packed, sizes);
     return {
       value: residualSum(asMatrix(attended), proj, x, options),
-      saved: [rows, normed, statistics, packed, attended, logTotal, ...imageScale],
-      gradients: (upstream, [rows, normed, statistics, packed, attended, logTotal, ...imageScale]) => {
-        const dy = asMatrix(upstream);
-        const dBranch = throughScale(upstream, imageScale);
-        const dProj = product("TN", dBranch, asMatrix(attended), { columnSums: true });
-        const dAttended = product("NN", dBranch, proj.weight, { half, scale }).value;
+      saved: [x, normed, statistics, packed, attended, logTotal],
+      gradients: (upstream, [x, normed, statistics, packed, attended, logTotal]) => {
+        const dy = asMatrix(takeImages(upstream, kept));
+        const dProj = product("TN", dy, asMatrix(attended), { columnSums: true, scale: branchScale });
+        const dAttended = product("NN", dy, proj.weight, { half, scale: scale * branchScale }).value;
         const dPacked = attentionKernelGradient(dAttended, packed, attended, logTotal, sizes);
         const dQkv = product("TN", asMatrix(dPacked), normed, { columnSums: true, scale: 1 / scale });
         const dNormed = product("NN", asMatrix(dPacked), qkv.weight, { scale: 1 / scale }).value;
         const [dx, dGain, dBias] = layerNormKernelGradients(
           dNormed,
-          rows as tf.Tensor2D,
+          asMatrix(takeImages(x, kept)),
           norm.weight,
           statistics,
           { add: dy },
         );
         return [
-          tf.reshape(dx, x.shape),
+          putImages(dx, upstream, kept),
           dGain,
           dBias,
           dQkv.value,
@@ -191,41 +218,42 @@ function attentionKernelBranch(...[x, parameters, options]: Parameters<Attention
 }
 
 function mlpKernelBranch(...[x, { norm, fc1, fc2 }, options]: Parameters<MlpBranch>): tf.Tensor {
+  const { kept, epsilon } = options;
   const half = Boolean(options.halfScale);
   const scale = options.halfScale ?? 1;
-  const imageScale = options.scale ? [options.scale] : [];
+  const branchScale = kept?.scale ?? 1;
   const inputs = [x, norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias];
   if (!recordsGradients()) {
     return tf.tidy(() => {
-      const [normed] = layerNormKernel(asMatrix(x), norm.weight, norm.bias, options.epsilon, { half });
+      const rows = asMatrix(takeImages(x, kept));
+      const [normed] = layerNormKernel(rows, norm.weight, norm.bias, epsilon, { half });
       const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: "instead", half }).value;
       return residualSum(hidden, fc2, x, options);
     });
   }
   return differentiable(inputs, () => {
-    const rows = asMatrix(x);
-    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, options.epsilon, { half });
+    const rows = asMatrix(takeImages(x, kept));
+    const [normed, statistics] = layerNormKernel(rows, norm.weight, norm.bias, epsilon, { half });
     const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: "also", half });
     const activated = hidden.activated as tf.Tensor2D;
     return {
       value: residualSum(activated, fc2, x, options),
-      saved: [rows, normed, statistics, hidden.value, activated, ...imageScale],
-      gradients: (upstream, [rows, normed, statistics, sum, activated, ...imageScale]) => {
-        const dy = asMatrix(upstream);
-        const dBranch = throughScale(upstream, imageScale);
-        const dFc2 = product("TN", dBranch, activated, { columnSums: true });
-        const dSum = product("NN", dBranch, fc2.weight, { slope: sum, half, scale }).value;
+      saved: [x, normed, statistics, hidden.value, activated],
+      gradients: (upstream, [x, normed, statistics, sum, activated]) => {
+        const dy = asMatrix(takeImages(upstream, kept));
+        const dFc2 = product("TN", dy, activated, { columnSums: true, scale: branchScale });
+        const dSum = product("NN", dy, fc2.weight, { slope: sum, half, scale: scale * branchScale }).value;
         const dFc1 = product("TN", dSum, normed, { columnSums: true, scale: 1 / scale });
         const dNormed = product("NN", dSum, fc1.weight, { scale: 1 / scale }).value;
         const [dx, dGain, dBias] = layerNormKernelGradients(
           dNormed,
-          rows as tf.Tensor2D,
+          asMatrix(takeImages(x, kept)),
           norm.weight,
           statistics,
           { add: dy },
         );
         return [
-          tf.reshape(dx, x.shape),
+          putImages(dx, upstream, kept),
           dGain,
           dBias,
           dFc1.value,

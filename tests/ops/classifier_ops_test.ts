@@ -7,8 +7,6 @@ import { embedTokens } from "../../src/ops/embed_tokens.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { withBody } from "../../src/ops/operation.ts";
 import { poolTokens } from "../../src/ops/pool_tokens.ts";
-import { type Affine, attentionResidual, mlpResidual } from "../../src/ops/residual_branch.ts";
-import { addScaled, scaleImages } from "../../src/ops/scaled_residual.ts";
 import { withoutGradient } from "../../src/ops/without_gradient.ts";
 import { testOnBackends } from "../support/backends.ts";
 import {
@@ -18,14 +16,13 @@ import {
   randomTensor,
   valueAndGradients,
 } from "../support/compare.ts";
-import { halfAvailable, testOnTargets } from "../support/targets.ts";
+import { testOnTargets } from "../support/targets.ts";
 
 type Operation = (...inputs: tf.Tensor[]) => tf.Tensor;
 type Case = [Operation, tf.Tensor[]];
 
 function tokenCases(images: number, length: number, width: number): Record<string, Case> {
   const tokens = (places: number, seed = 1) => randomTensor([images, places, width], seed);
-  const scale = tf.relu(randomTensor([images], 8));
   return {
     embedTokens: [embedTokens, [
       tokens(length),
@@ -34,7 +31,6 @@ function tokenCases(images: number, length: number, width: number): Record<strin
     ]],
     "poolTokens, average": [(x) => poolTokens(x, "average"), [tokens(1 + length)]],
     "poolTokens, class token": [(x) => poolTokens(x, "class_token"), [tokens(1 + length)]],
-    addScaled: [(x, branch) => addScaled(x, branch, scale), [tokens(length), tokens(length, 2)]],
   };
 }
 
@@ -55,11 +51,6 @@ for (const [images, length, width] of [[1, 1, 4], [3, 7, 20], [5, 3, 5], [13, 65
           assertRelative(kernel.gradients[i], gradient, 2e-6, `${name}: gradient ${i}`)
         );
       }
-      const [x, scale] = [randomTensor([images, length, width], 1), randomTensor([images], 8)];
-      const [composed, kernel] = (["composed", "kernel"] as const).map((body) =>
-        record(() => withBody(body, () => scaleImages(x, scale)))
-      );
-      assertEquals(await readTensor(kernel), await readTensor(composed), "scaleImages");
     },
   );
 }
@@ -96,7 +87,7 @@ testOnBackends("poolTokens() and embedTokens() equal loops on the host", async (
 
 const gradientCases: Record<string, () => Case> = {
   ...Object.fromEntries(
-    Object.keys({ embedTokens: 0, "poolTokens, average": 0, "poolTokens, class token": 0, addScaled: 0 })
+    Object.keys({ embedTokens: 0, "poolTokens, average": 0, "poolTokens, class token": 0 })
       .map((name) => [name, () => tokenCases(2, 3, 5)[name]]),
   ),
   normalizeBatch: () => [(x) => normalizeBatch(x, 1e-2), [randomTensor([7, 5], 1)]],
@@ -119,89 +110,6 @@ for (const [name, makeCase] of Object.entries(gradientCases)) {
   });
 }
 
-/** Both halves of a block with a scale per image: the inputs are x and every parameter. */
-function branchCases(images: number, halfScale: number | null): Record<string, Case> {
-  const [tokens, width, hidden, heads] = [11, 24, 40, 3];
-  const affine = (weight: tf.Tensor, bias: tf.Tensor): Affine => ({ weight, bias });
-  const pair = (seed: number, outputs: number, inputs: number) => [
-    tf.div(randomTensor([outputs, inputs], seed), Math.sqrt(inputs)),
-    randomTensor([outputs], seed + 1),
-  ];
-  const norm = [tf.add(randomTensor([width], 1), 1), randomTensor([width], 2)];
-  const x = randomTensor([images, tokens, width], 9);
-  const scale = tf.tensor1d(Array.from({ length: images }, (_, n) => n % 3 === 1 ? 0 : 1.25));
-  const options = { halfScale, scale };
-  return {
-    attentionResidual: [
-      (x, a, b, c, d, e, f) => {
-        const parameters = { norm: affine(a, b), qkv: affine(c, d), proj: affine(e, f), heads };
-        return attentionResidual(x, parameters, options);
-      },
-      [x, ...norm, ...pair(3, 3 * width, width), ...pair(5, width, width)],
-    ],
-    mlpResidual: [
-      (x, a, b, c, d, e, f) =>
-        mlpResidual(x, { norm: affine(a, b), fc1: affine(c, d), fc2: affine(e, f) }, options),
-      [x, ...norm, ...pair(3, hidden, width), ...pair(5, width, hidden)],
-    ],
-  };
-}
-
-for (const halfScale of [null, 64]) {
-  const precision = halfScale === null ? "f32" : "f16";
-  testOnTargets(
-    `halves of a block with a scale per image: kernels equal composed, ${precision}`,
-    async (record) => {
-      if (halfScale !== null && !halfAvailable()) return;
-      for (const images of [1, 2, 5]) {
-        for (const [name, [operation, inputs]] of Object.entries(branchCases(images, halfScale))) {
-          const upstream = randomTensor(inputs[0].shape, 77);
-          const run = () => valueAndGradients(operation, inputs, upstream);
-          const composed = await withBody("composed", run);
-          const kernel = await record(() => withBody("kernel", run));
-          const bound = halfScale === null ? 2e-5 : 2e-2;
-          assertRelative(kernel.value, composed.value, bound, `${name} of ${images}: value`);
-          composed.gradients.forEach((gradient, i) =>
-            assertRelative(kernel.gradients[i], gradient, bound, `${name} of ${images}: gradient ${i}`)
-          );
-        }
-      }
-    },
-  );
-}
-
-testOnBackends("an image whose scale is 0 passes a half of a block unchanged, both ways", async () => {
-  for (const [name, [operation, inputs]] of Object.entries(branchCases(2, null))) {
-    const upstream = randomTensor(inputs[0].shape, 77);
-    const { value, gradients } = await valueAndGradients(operation, inputs, upstream);
-    const [x, dy] = await readTensors([inputs[0], upstream]);
-    const second = x.length / 2;
-    assertEquals(value.slice(second), x.slice(second), name);
-    assertClose(gradients[0].slice(second), dy.slice(second), 1e-6, name);
-    assert(value.slice(0, second).some((one, i) => one !== x[i]));
-  }
-});
-
-testOnTargets("mlpResidual() gives the same bits whether there is a way back or not", async (record) => {
-  const [width, hidden] = [12, 20];
-  const affine = (rows: number, columns: number, seed: number): Affine => ({
-    weight: randomTensor(columns === 0 ? [rows] : [rows, columns], seed),
-    bias: randomTensor([rows], seed + 1),
-  });
-  const parameters = {
-    norm: affine(width, 0, 1),
-    fc1: affine(hidden, width, 3),
-    fc2: affine(width, hidden, 5),
-  };
-  const branch = (x: tf.Tensor) => mlpResidual(x, parameters);
-  const x = randomTensor([2, 5, width], 7);
-  const before = tf.memory().numTensors;
-  const alone = record(() => branch(x));
-  assertEquals(tf.memory().numTensors, before + 1, "intermediates are freed");
-  const { value } = await record(() => valueAndGradients(branch, [x], randomTensor([2, 5, width], 8)));
-  assertEquals(await readTensor(alone), value);
-});
-
 testOnBackends("withoutGradient() gives the same value and keeps nothing for a way back", async () => {
   const [weight, bias, last] = [randomTensor([5, 5], 1), tf.zeros([5]), randomTensor([4, 5], 3)];
   const [x, upstream] = [randomTensor([3, 5], 2), randomTensor([3, 4], 4)];
@@ -221,11 +129,6 @@ testOnBackends("operations of classifiers refuse shapes that do not fit", () => 
     () => embedTokens(tokens, tf.zeros([1, 1, 4]), tf.zeros([1, 3, 4])),
     RangeError,
     "Positions [1,3,4] do not fit a class token and patches [2,3,4]",
-  );
-  assertThrows(
-    () => addScaled(tokens, tokens, tf.zeros([3])),
-    RangeError,
-    "A scale [3] was given for a branch [2,3,4]",
   );
   assertThrows(
     () => normalizeBatch(tf.zeros([1, 4]), 1e-6),

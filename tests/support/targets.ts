@@ -40,5 +40,5 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x + id.y * ${x * 64}u;
   if (i < ${quads}u) { halves[i] = vec4<f16>(values[i]); }
 }`,
-  }, { inputs: [tensor], outputs: [{ half: tensor.shape }], workgroups: [x, y] })[0];
+  }, { inputs: [tensor], outputs: [{ shape: tensor.shape, half: true }], workgroups: [x, y] })[0];
 }
