@@ -7,7 +7,10 @@ export function classifierUses(config: BenchConfig, work: Exclude<BenchWork, "pr
   const { model: { encoder }, batch, precision, remat } = config;
   const { length, values } = tokenSizes(config);
   const embed = product("NT", batch * length, values, encoder.width, "bias");
-  const blocks = stack(encoder, batch, 1 + length, { half: precision === "f16", forwards: remat ? 2 : 1 });
+  const how = { half: precision === "f16", forwards: remat ? 2 : 1 };
+  // Of the features only the class token goes on after the last attention.
+  const ending = work === "features" ? batch : batch * (1 + length);
+  const blocks = stack(encoder, batch, 1 + length, how, ending);
   if (work === "features") return merge([embed, ...blocks.filter(({ shape }) => isForward(shape))]);
   return merge([
     embed,

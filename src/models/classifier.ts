@@ -24,7 +24,7 @@ import { softCrossEntropy } from "../ops/cross_entropy.ts";
 import { embedTokens } from "../ops/embed_tokens.ts";
 import { patchEmbed } from "../ops/patch_embed.ts";
 import { patchify } from "../ops/patchify.ts";
-import { poolTokens } from "../ops/pool_tokens.ts";
+import { poolTokens, takeClassToken } from "../ops/pool_tokens.ts";
 import { recordsGradients } from "../ops/operation.ts";
 import { withoutGradient } from "../ops/without_gradient.ts";
 import {
@@ -149,7 +149,7 @@ export class Classifier {
       ? this.#embed(patches)
       : withoutGradient(patches, () => this.#frozenTokens(patches, frozen));
     for (let i = Math.floor(frozen / 2); i < depth; i++) {
-      const block = { ...this.#blockOptions(x.shape[0]), dropPath: kept[i] };
+      const block = { ...this.#blockOptions(x.shape[0]), dropPath: kept[i], select: this.#selectAfter(i) };
       if (2 * i < frozen) x = applyMlpHalf(this.parameters, `blocks.${i}`, x, block);
       else x = applyBlock(this.parameters, `blocks.${i}`, heads, x, block);
     }
@@ -215,7 +215,11 @@ export class Classifier {
   /** Tokens after so many halves of blocks; each one's input is freed as soon as its output is there. */
   #frozenTokens(patches: tf.Tensor3D, frozen: number): tf.Tensor {
     const { heads } = this.config.encoder;
-    const options = { ...this.#blockOptions(patches.shape[0]), remat: false };
+    const options = (i: number) => ({
+      ...this.#blockOptions(patches.shape[0]),
+      remat: false,
+      select: this.#selectAfter(i),
+    });
     let x: tf.Tensor = tf.tidy(() => this.#embed(patches));
     const next = (half: (x: tf.Tensor) => tf.Tensor) => {
       const before = x;
@@ -223,12 +227,21 @@ export class Classifier {
       before.dispose();
     };
     for (let i = 0; i < Math.floor(frozen / 2); i++) {
-      next((x) => applyBlock(this.parameters, `blocks.${i}`, heads, x, options));
+      next((x) => applyBlock(this.parameters, `blocks.${i}`, heads, x, options(i)));
     }
     if (frozen % 2 === 1) {
-      next((x) => attentionBranch(this.parameters, `blocks.${(frozen - 1) / 2}`, heads, x, options));
+      const i = (frozen - 1) / 2;
+      const { select, ...own } = options(i);
+      next((x) => attentionBranch(this.parameters, `blocks.${i}`, heads, x, own));
+      if (select) next(select);
     }
     return x;
+  }
+
+  /** What goes on after the attention half of block i: after the last only what is pooled is looked at again. */
+  #selectAfter(i: number): BlockOptions["select"] {
+    const { pooling, encoder: { depth } } = this.config;
+    return pooling === "class_token" && i === depth - 1 ? takeClassToken : undefined;
   }
 
   /**

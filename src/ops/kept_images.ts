@@ -14,7 +14,10 @@ export interface KeptImages {
   readonly scale: number;
 }
 
-/** @throws {RangeError} when images are named that are not there, or not in order */
+/**
+ * Refuses what is no part of a batch of `count` images.
+ * @throws {RangeError} when images are named that are not there, or not in order
+ */
 export function checkKept({ images }: KeptImages, count: number): void {
   const inOrder = images.every((image, i) =>
     Number.isInteger(image) && image > (i === 0 ? -1 : images[i - 1])

@@ -72,13 +72,31 @@ const bodies: Bodies<PoolBody> = {
  * @returns [N, D]
  */
 export function poolTokens(tokens: tf.Tensor, pooling: Pooling): tf.Tensor2D {
-  const { shape } = tokens;
-  const [, places, width] = shape;
-  const pooled = pooling === "average" ? { first: 1, count: places - 1 } : { first: 0, count: 1 };
+  const [images, places, width] = tokens.shape;
+  return pool(tokens, pooling === "average" ? { first: 1, count: places - 1 } : classToken, [images, width]);
+}
+
+const classToken: Pooled = { first: 0, count: 1 };
+
+/**
+ * The class tokens as sequences of one token.
+ * @param tokens [N, 1 + L, D], class token first
+ * @returns [N, 1, D]
+ */
+export function takeClassToken(tokens: tf.Tensor): tf.Tensor3D {
+  const [images, , width] = tokens.shape;
+  return pool(tokens, classToken, [images, 1, width]);
+}
+
+/** Means of tokens, N·D values under any shape. */
+function pool<Output extends tf.Tensor>(tokens: tf.Tensor, pooled: Pooled, shape: number[]): Output {
+  const [images, , width] = tokens.shape;
   const body = bodyForWidth(bodies, width);
-  return differentiable<tf.Tensor2D>([tokens], () => ({
-    value: body.forward(tokens, pooled),
+  return differentiable<Output>([tokens], () => ({
+    value: tf.reshape(body.forward(tokens, pooled), shape),
     saved: [],
-    gradients: (upstream) => [body.backward(upstream, pooled, shape)],
+    gradients: (upstream) => [
+      body.backward(tf.reshape(upstream, [images, width]), pooled, tokens.shape),
+    ],
   }));
 }

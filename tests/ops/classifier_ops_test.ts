@@ -6,7 +6,7 @@ import { normalizeBatch, normalizeColumns } from "../../src/ops/batch_norm.ts";
 import { embedTokens } from "../../src/ops/embed_tokens.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { withBody } from "../../src/ops/operation.ts";
-import { poolTokens } from "../../src/ops/pool_tokens.ts";
+import { poolTokens, takeClassToken } from "../../src/ops/pool_tokens.ts";
 import { withoutGradient } from "../../src/ops/without_gradient.ts";
 import { testOnBackends } from "../support/backends.ts";
 import {
@@ -31,6 +31,7 @@ function tokenCases(images: number, length: number, width: number): Record<strin
     ]],
     "poolTokens, average": [(x) => poolTokens(x, "average"), [tokens(1 + length)]],
     "poolTokens, class token": [(x) => poolTokens(x, "class_token"), [tokens(1 + length)]],
+    takeClassToken: [takeClassToken, [tokens(1 + length)]],
   };
 }
 
@@ -71,6 +72,8 @@ testOnBackends("poolTokens() and embedTokens() equal loops on the host", async (
     (_, k) => x[Math.floor(k / width) * (1 + length) * width + k % width],
   );
   assertEquals(await readTensor(poolTokens(tokens, "class_token")), first);
+  assertEquals(takeClassToken(tokens).shape, [images, 1, width]);
+  assertEquals(await readTensor(takeClassToken(tokens)), first);
 
   const [patches, classToken, positions] = [
     randomTensor([images, length, width], 2),
@@ -87,7 +90,7 @@ testOnBackends("poolTokens() and embedTokens() equal loops on the host", async (
 
 const gradientCases: Record<string, () => Case> = {
   ...Object.fromEntries(
-    Object.keys({ embedTokens: 0, "poolTokens, average": 0, "poolTokens, class token": 0 })
+    Object.keys({ embedTokens: 0, "poolTokens, average": 0, "poolTokens, class token": 0, takeClassToken: 0 })
       .map((name) => [name, () => tokenCases(2, 3, 5)[name]]),
   ),
   normalizeBatch: () => [(x) => normalizeBatch(x, 1e-2), [randomTensor([7, 5], 1)]],
