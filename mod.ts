@@ -87,9 +87,9 @@ export {
   type Trace,
 } from "./src/models/mae.ts";
 export { sampleNoise } from "./src/models/mask_sampling.ts";
-export { keptCount, maskFromNoise, type Masking } from "./src/ops/masking.ts";
-export { normalizePixels } from "./src/ops/normalize_pixels.ts";
-export { patchGrid, patchify, unpatchify } from "./src/ops/patchify.ts";
+export { keptCount, maskFromNoise, type Masking } from "./src/ops/tokens/masking.ts";
+export { normalizePixels } from "./src/ops/pixels/normalize_pixels.ts";
+export { patchGrid, patchify, unpatchify } from "./src/ops/pixels/patchify.ts";
 export type { Parameters, State } from "./src/nn/parameters.ts";
 
 // What comes after pre-training: classifiers and linear probes
@@ -100,7 +100,7 @@ export type { Misfits } from "./src/nn/misfits.ts";
 export type { Labels } from "./src/models/labels.ts";
 export { LinearProbe, type LinearProbeConfig } from "./src/models/linear_probe.ts";
 export { resamplePositions } from "./src/nn/resample_positions.ts";
-export type { Pooling } from "./src/ops/pool_tokens.ts";
+export type { Pooling } from "./src/ops/tokens/pool_tokens.ts";
 
 // Optimizers
 export { AdamW, type AdamWOptions } from "./src/optim/adamw.ts";

@@ -3,8 +3,8 @@
  * no path untried. `deno task setup:adapters` installs what there is; what is not there is reported as ignored, or as failed
  * where `MAE_ADAPTERS` is "required", as it is in CI once they are fetched.
  */
-import { kernelCases } from "../src/ops/kernel_cases.ts";
-import { kernelName } from "../src/ops/kernel_check.ts";
+import { kernelCases } from "../src/ops/check/kernel_cases.ts";
+import { kernelName } from "../src/ops/check/kernel_check.ts";
 import { assert, assertEquals, assertStringIncludes } from "./deps.ts";
 import { softwareAdapters, traitsOf, tryAdapter } from "./support/adapters.ts";
 

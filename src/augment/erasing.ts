@@ -1,6 +1,6 @@
 /** Where random erasing strikes (timm's `RandomErasing`, pixel mode, one rectangle). */
 import type { ErasingConfig, Size } from "../config/finetune_types.ts";
-import type { Erasure } from "../ops/pixel_changes.ts";
+import type { Erasure } from "../ops/pixels/pixel_changes.ts";
 import { Random, Stream } from "../util/random.ts";
 import { type CropDraws, roundHalfToEven } from "./crop.ts";
 

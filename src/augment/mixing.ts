@@ -1,6 +1,6 @@
 /** What is drawn for a batch before it is mixed, and the labels that come of it (timm's `Mixup`, batch mode). */
 import type { MixConfig, Size } from "../config/finetune_types.ts";
-import { type Mix, noMix, type PixelBox } from "../ops/pixel_changes.ts";
+import { type Mix, noMix, type PixelBox } from "../ops/pixels/pixel_changes.ts";
 import { drawBeta } from "../util/distributions.ts";
 import { Random, Stream } from "../util/random.ts";
 

@@ -4,7 +4,7 @@ import { tf } from "../deps/tfjs.ts";
 import { type Classifier, createClassifier } from "../models/classifier.ts";
 import type { ClassifierConfig } from "../models/classifier_config.ts";
 import { createMae } from "../models/mae.ts";
-import { patchifyPixels } from "../ops/normalize_pixels.ts";
+import { patchifyPixels } from "../ops/pixels/normalize_pixels.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { layerDecayGroups, pretrainGroups } from "../optim/groups.ts";
 import { finetuneBatch } from "../train/finetune_batch.ts";

@@ -4,7 +4,7 @@ import { type KernelSource, launch } from "../gpu/kernel.ts";
 import { operandOf, storageOf } from "../gpu/operand.ts";
 import type { Runtime } from "../gpu/runtime.ts";
 import { cpuLanes, type Family, kernelTarget, type Target } from "../gpu/target.ts";
-import { bindings, declareQuads, loadQuads, repeat } from "../ops/wgsl.ts";
+import { bindings, declareQuads, loadQuads, repeat } from "../ops/templates/wgsl.ts";
 import { type Clock, type Effort, millisecondsPerRun } from "./timing.ts";
 
 /** Measured peaks. */

@@ -1,8 +1,8 @@
 /** What a training step computes: each kernel's sizes and how often it runs, derived from the model's sizes alone. */
 import type { TransformerConfig } from "../config/types.ts";
 import { hiddenWidth } from "../nn/block.ts";
-import { keptCount } from "../ops/masking.ts";
-import type { ProductForm } from "../ops/product_form.ts";
+import { keptCount } from "../ops/tokens/masking.ts";
+import type { ProductForm } from "../ops/product/product_form.ts";
 import type { BenchConfig } from "./configurations.ts";
 
 /** Which way through the network. */

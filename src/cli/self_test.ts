@@ -4,7 +4,7 @@ import { tf } from "../deps/tfjs.ts";
 import { openRuntime, type Runtime } from "../gpu/runtime.ts";
 import { readTensors } from "../gpu/tensors.ts";
 import { createMae } from "../models/mae.ts";
-import { checkKernels, kernelName, storeChecks } from "../ops/kernel_check.ts";
+import { checkKernels, kernelName, storeChecks } from "../ops/check/kernel_check.ts";
 import { messageOf } from "../util/errors.ts";
 import { Random } from "../util/random.ts";
 

@@ -20,11 +20,11 @@ import {
   readParameters,
   type State,
 } from "../nn/parameters.ts";
-import { softCrossEntropy } from "../ops/cross_entropy.ts";
-import { embedTokens } from "../ops/embed_tokens.ts";
-import { patchEmbed } from "../ops/patch_embed.ts";
-import { patchify } from "../ops/patchify.ts";
-import { poolTokens, takeClassToken } from "../ops/pool_tokens.ts";
+import { softCrossEntropy } from "../ops/loss/cross_entropy.ts";
+import { embedTokens } from "../ops/tokens/embed_tokens.ts";
+import { patchEmbed } from "../ops/pixels/patch_embed.ts";
+import { patchify } from "../ops/pixels/patchify.ts";
+import { poolTokens, takeClassToken } from "../ops/tokens/pool_tokens.ts";
 import { recordsGradients } from "../ops/operation.ts";
 import { withoutGradient } from "../ops/without_gradient.ts";
 import {

@@ -11,7 +11,7 @@ import {
   readParameters,
   type State,
 } from "../nn/parameters.ts";
-import { softCrossEntropy } from "../ops/cross_entropy.ts";
+import { softCrossEntropy } from "../ops/loss/cross_entropy.ts";
 import { Random, Stream } from "../util/random.ts";
 import { classTargets, type Labels } from "./labels.ts";
 

@@ -23,12 +23,12 @@ import {
   type State,
 } from "../nn/parameters.ts";
 import { sineCosinePositions } from "../nn/position_embedding.ts";
-import { assembleTokens, replaceMasked, takeRows } from "../ops/gather_tokens.ts";
-import { maskFromNoise, type Masking } from "../ops/masking.ts";
-import { patchEmbed } from "../ops/patch_embed.ts";
-import { patchGrid, patchify } from "../ops/patchify.ts";
-import { maskedPixelLoss } from "../ops/pixel_loss.ts";
-import { addPositions, dropClassToken, removedTokens, scatterTokens } from "../ops/scatter_tokens.ts";
+import { assembleTokens, replaceMasked, takeRows } from "../ops/tokens/gather_tokens.ts";
+import { maskFromNoise, type Masking } from "../ops/tokens/masking.ts";
+import { patchEmbed } from "../ops/pixels/patch_embed.ts";
+import { patchGrid, patchify } from "../ops/pixels/patchify.ts";
+import { maskedPixelLoss } from "../ops/loss/pixel_loss.ts";
+import { addPositions, dropClassToken, removedTokens, scatterTokens } from "../ops/tokens/scatter_tokens.ts";
 import { Random, Stream } from "../util/random.ts";
 import { checkPrecision, type ComputeOptions } from "./compute.ts";
 

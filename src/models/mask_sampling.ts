@@ -3,7 +3,7 @@
  * by, so that the model keeps exactly the same number of patches whatever the sampling.
  */
 import type { MaskConfig, Size } from "../config/types.ts";
-import { keptCount } from "../ops/masking.ts";
+import { keptCount } from "../ops/tokens/masking.ts";
 import type { Random } from "../util/random.ts";
 
 /**

@@ -6,8 +6,8 @@ import type { Size } from "../config/types.ts";
 import type { OnnxNode, OnnxValue } from "../formats/onnx_messages.ts";
 import type { LoadedEntry } from "../formats/tensor_entry.ts";
 import type { StackSizes } from "../nn/architecture.ts";
-import { patchGrid } from "../ops/patchify.ts";
-import type { Pooling } from "../ops/pool_tokens.ts";
+import { patchGrid } from "../ops/pixels/patchify.ts";
+import type { Pooling } from "../ops/tokens/pool_tokens.ts";
 import { normName } from "./classifier_config.ts";
 import { GraphBuilder, type GraphParameter, singlePrecision } from "./onnx_builder.ts";
 

@@ -1,6 +1,6 @@
 /** Batch normalisation with running statistics, under PyTorch's names. */
 import { tf } from "../deps/tfjs.ts";
-import { normalizeBatch, normalizeColumns } from "../ops/batch_norm.ts";
+import { normalizeBatch, normalizeColumns } from "../ops/norm/batch_norm.ts";
 import { constant } from "./initialize.ts";
 import { parameter, type Parameters, type ParameterSpec } from "./parameters.ts";
 

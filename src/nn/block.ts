@@ -1,11 +1,16 @@
 /** A pre-norm transformer block (Dosovitskiy et al. 2020) under timm's parameter names. */
 import { tf } from "../deps/tfjs.ts";
 import type { TransformerConfig } from "../config/types.ts";
-import { layerNorm } from "../ops/layer_norm.ts";
-import type { KeptImages } from "../ops/kept_images.ts";
-import { linear, type LinearOptions } from "../ops/linear.ts";
+import { layerNorm } from "../ops/norm/layer_norm.ts";
+import type { KeptImages } from "../ops/branch/kept_images.ts";
+import { linear, type LinearOptions } from "../ops/product/linear.ts";
 import { rematerialized } from "../ops/operation.ts";
-import { type Affine, attentionResidual, type BranchOptions, mlpResidual } from "../ops/residual_branch.ts";
+import {
+  type Affine,
+  attentionResidual,
+  type BranchOptions,
+  mlpResidual,
+} from "../ops/branch/residual_branch.ts";
 import type { Random } from "../util/random.ts";
 import { constant, xavierUniform } from "./initialize.ts";
 import { parameter, type Parameters, type ParameterSpec } from "./parameters.ts";

@@ -1,5 +1,5 @@
 /** Drop path (stochastic depth, Huang et al. 2016) as in timm: which branches of which images are left out. */
-import type { KeptImages } from "../ops/kept_images.ts";
+import type { KeptImages } from "../ops/branch/kept_images.ts";
 
 /** The rate of each block, rising linearly from 0 in the first to `rate` in the last. */
 export function dropPathRates(rate: number, depth: number): number[] {

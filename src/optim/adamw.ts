@@ -4,11 +4,11 @@ import type { StoredTensor } from "../formats/dtypes.ts";
 import { loadParameters, type Parameters, readParameters, type State } from "../nn/parameters.ts";
 import { clearedTensor } from "../gpu/copies.ts";
 import { kernelsAvailable } from "../gpu/kernel.ts";
-import { accumulate } from "../ops/accumulate.ts";
-import { type AdamWSegment, type AdamWState, adamWUpdate } from "../ops/adamw.ts";
-import { type PackLayout, packLayout, packValues } from "../ops/pack.ts";
-import { partialSumsOfSquares } from "../ops/sum_of_squares.ts";
-import { controlSize, decideStep } from "../ops/step_control.ts";
+import { accumulate } from "../ops/update/accumulate.ts";
+import { type AdamWSegment, type AdamWState, adamWUpdate } from "../ops/update/adamw.ts";
+import { type PackLayout, packLayout, packValues } from "../ops/update/pack.ts";
+import { partialSumsOfSquares } from "../ops/update/sum_of_squares.ts";
+import { controlSize, decideStep } from "../ops/update/step_control.ts";
 import type { ParameterGroup } from "./groups.ts";
 import { PackedVariables } from "./packed.ts";
 
@@ -46,7 +46,7 @@ interface SmallParameters {
 }
 
 /**
- * AdamW (Loshchilov and Hutter 2019). Nothing is read back in a step: see `src/ops/step_control.ts`. Of a model's hundreds
+ * AdamW (Loshchilov and Hutter 2019). Nothing is read back in a step: see `src/ops/update/step_control.ts`. Of a model's hundreds
  * of parameters most are small: those are packed side by side, so that a step launches two kernels for all of them.
  */
 export class AdamW {

@@ -4,8 +4,8 @@ import type { StoredTensor } from "../formats/dtypes.ts";
 import { clearedTensor, copyValues } from "../gpu/copies.ts";
 import { kernelsAvailable } from "../gpu/kernel.ts";
 import { loadParameters, type Parameters, readParameters, type State } from "../nn/parameters.ts";
-import { movingAverage } from "../ops/moving_average.ts";
-import { type PackLayout, packLayout, packValues } from "../ops/pack.ts";
+import { movingAverage } from "../ops/update/moving_average.ts";
+import { type PackLayout, packLayout, packValues } from "../ops/update/pack.ts";
 import { PackedVariables } from "./packed.ts";
 
 /** Parameters below this many values are averaged together. */

@@ -2,10 +2,10 @@
 import { tf } from "../deps/tfjs.ts";
 import type { StoredTensor } from "../formats/dtypes.ts";
 import { loadParameters, type Parameters, readParameters, type State } from "../nn/parameters.ts";
-import { accumulate } from "../ops/accumulate.ts";
-import { larsUpdate } from "../ops/lars.ts";
-import { controlSize, decideStep } from "../ops/step_control.ts";
-import { partialSumsOfSquares } from "../ops/sum_of_squares.ts";
+import { accumulate } from "../ops/update/accumulate.ts";
+import { larsUpdate } from "../ops/update/lars.ts";
+import { controlSize, decideStep } from "../ops/update/step_control.ts";
+import { partialSumsOfSquares } from "../ops/update/sum_of_squares.ts";
 import type { ParameterGroup } from "./groups.ts";
 
 /** Settings of the optimizer; the learning rate is given per step. */
@@ -28,7 +28,7 @@ interface LarsParameter {
 /**
  * LARS (You et al. 2017) as the official linear probe has it: parameters of one dimension get plain momentum without
  * decay, the others adapt. Each parameter is updated on its own. Nothing is read back in a step: see
- * `src/ops/step_control.ts`.
+ * `src/ops/update/step_control.ts`.
  */
 export class Lars {
   /** Counters and the decision of the last step; its places are named by `Control`. */

@@ -1,6 +1,6 @@
 /** Small variables that an optimizer works on side by side, and their packed copy. */
 import { tf } from "../deps/tfjs.ts";
-import { type PackLayout, packValues, unpackValues } from "../ops/pack.ts";
+import { type PackLayout, packValues, unpackValues } from "../ops/update/pack.ts";
 
 /**
  * Variables and one packed variable that holds the same values. Both may be written: what was assigned to the variables is

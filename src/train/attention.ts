@@ -6,7 +6,7 @@ import type { ImageSource } from "../sources/source.ts";
 import { replaceFile } from "../formats/output_file.ts";
 import { encodePng, type Picture } from "../formats/png.ts";
 import { type EncoderLayer, inspectEncoder } from "../models/inspect_encoder.ts";
-import { patchifyPixels } from "../ops/normalize_pixels.ts";
+import { patchifyPixels } from "../ops/pixels/normalize_pixels.ts";
 import { type AttentionRow, drawAttention } from "../report/attention_figure.ts";
 import { enlargement } from "../report/figure.ts";
 import { drawDepthCharts } from "../report/layer_curves.ts";

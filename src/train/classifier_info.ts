@@ -1,7 +1,7 @@
 /** What a checkpoint of a classifier says about its images and classes, under `classifier` in `state.json`. */
 import { savedReading } from "./saved_reading.ts";
 import type { ReadingOptions, Size } from "../config/types.ts";
-import type { Pooling } from "../ops/pool_tokens.ts";
+import type { Pooling } from "../ops/tokens/pool_tokens.ts";
 
 /** Everything that it takes to name the class of an image with no further settings. */
 export interface ClassifierInfo extends ReadingOptions {

@@ -10,7 +10,7 @@ import { type ClassifierConfig, classifierSizes, classifierSpecs } from "../mode
 import type { ComputeOptions } from "../models/compute.ts";
 import { createMae, type Mae, type MaeConfig } from "../models/mae.ts";
 import { createParameters, parameter, type State } from "../nn/parameters.ts";
-import type { Pooling } from "../ops/pool_tokens.ts";
+import type { Pooling } from "../ops/tokens/pool_tokens.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import type { EncoderSource } from "./encoder_source.ts";
 import { loadEncoderOf, partSentence } from "./part_loaded.ts";

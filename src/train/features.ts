@@ -4,7 +4,7 @@ import type { BrokenFile } from "../data/broken_samples.ts";
 import type { ImageSource } from "../sources/source.ts";
 import { readTensor } from "../gpu/tensors.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { type ImageShape, patchifyPixels } from "../ops/normalize_pixels.ts";
+import { type ImageShape, patchifyPixels } from "../ops/pixels/normalize_pixels.ts";
 import { RunError } from "../util/errors.ts";
 import type { FeatureImages } from "./feature_encoder.ts";
 

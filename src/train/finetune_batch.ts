@@ -4,8 +4,8 @@ import type { ErasingConfig, MixConfig, Size } from "../config/finetune_types.ts
 import type { PixelValues } from "../config/types.ts";
 import { drawErasures } from "../augment/erasing.ts";
 import { drawMix, mixStream, softLabels } from "../augment/mixing.ts";
-import { mixedPatches } from "../ops/mixed_patches.ts";
-import type { ImageShape } from "../ops/normalize_pixels.ts";
+import { mixedPatches } from "../ops/pixels/mixed_patches.ts";
+import type { ImageShape } from "../ops/pixels/normalize_pixels.ts";
 
 /** What is drawn for every batch, and how its pixels are normalised. */
 export interface BatchRecipe {

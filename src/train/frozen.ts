@@ -4,7 +4,7 @@ import type { PretrainConfig } from "../config/types.ts";
 import type { ImageSource } from "../sources/source.ts";
 import { openRuntime, type RuntimeOptions } from "../gpu/runtime.ts";
 import type { State } from "../nn/parameters.ts";
-import { checkKernelsOnce, kernelWarning } from "../ops/kernel_check.ts";
+import { checkKernelsOnce, kernelWarning } from "../ops/check/kernel_check.ts";
 import { type EncoderSource, encoderWords, readEncoderSource } from "./encoder_source.ts";
 import type { FrozenEvent } from "./events.ts";
 import {

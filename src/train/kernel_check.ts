@@ -1,5 +1,5 @@
 /** Trying the kernels of a run on its device before the first step. */
-import { checkKernelsOnce, kernelWarning } from "../ops/kernel_check.ts";
+import { checkKernelsOnce, kernelWarning } from "../ops/check/kernel_check.ts";
 import type { RunParts } from "./training_job.ts";
 
 /** Switches off what the device computes wrongly, and says so in one warning; an earlier run's findings are taken over. */

@@ -1,7 +1,7 @@
 /** Weighted nearest neighbours (Wu et al. 2018): how well classes are told apart by features as they are, without training. */
 import { tf } from "../deps/tfjs.ts";
 import { readTensor } from "../gpu/tensors.ts";
-import { linear } from "../ops/linear.ts";
+import { linear } from "../ops/product/linear.ts";
 import { InputError } from "../util/errors.ts";
 
 /** Vectors with a class each. */

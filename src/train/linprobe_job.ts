@@ -7,7 +7,7 @@ import type { LabelledImages, LabelledSource } from "../sources/labelled.ts";
 import type { ImageBatch } from "../data/loader.ts";
 import { substituteSample } from "../data/sampler.ts";
 import { readTensor } from "../gpu/tensors.ts";
-import { type ImageShape, patchifyPixels } from "../ops/normalize_pixels.ts";
+import { type ImageShape, patchifyPixels } from "../ops/pixels/normalize_pixels.ts";
 import type { EvaluationSummary, TrainState } from "./checkpoint.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";
 import { type Evaluation, Tally } from "./evaluate.ts";

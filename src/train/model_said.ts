@@ -4,7 +4,7 @@ import { show } from "../config/layers.ts";
 import { presets } from "../config/presets.ts";
 import type { Size } from "../config/types.ts";
 import type { Architecture, StackSizes } from "../nn/architecture.ts";
-import type { Pooling } from "../ops/pool_tokens.ts";
+import type { Pooling } from "../ops/tokens/pool_tokens.ts";
 import { InputError } from "../util/errors.ts";
 import { baseName } from "../util/files.ts";
 import type { ClassifierInfo } from "./classifier_info.ts";

@@ -2,7 +2,7 @@
 import { defaultStatistics } from "../config/common_sections.ts";
 import type { Size } from "../config/types.ts";
 import type { OnnxGraphConfig } from "../models/onnx_graph.ts";
-import type { Pooling } from "../ops/pool_tokens.ts";
+import type { Pooling } from "../ops/tokens/pool_tokens.ts";
 import { InputError } from "../util/errors.ts";
 import { encoderOf, type ModelSource } from "./model_source.ts";
 

@@ -2,7 +2,7 @@
 import type { PretrainConfig } from "../config/types.ts";
 import type { Mae } from "../models/mae.ts";
 import { sampleNoise } from "../models/mask_sampling.ts";
-import { type ImageShape, patchifyPixels } from "../ops/normalize_pixels.ts";
+import { type ImageShape, patchifyPixels } from "../ops/pixels/normalize_pixels.ts";
 import { Random, Stream } from "../util/random.ts";
 import type { OnlineProbe } from "./online_probe.ts";
 import type { JobWork, RunParts, Trained } from "./training_job.ts";

@@ -6,7 +6,7 @@ import type { ImageSettings } from "../sources/read_image.ts";
 import type { ImageSource } from "../sources/source.ts";
 import type { RuntimeOptions } from "../gpu/runtime.ts";
 import { asSize, type MaeConfig } from "../models/mae.ts";
-import { keptCount } from "../ops/masking.ts";
+import { keptCount } from "../ops/tokens/masking.ts";
 import { enlargement } from "../report/figure.ts";
 import type { MaskSetting } from "../report/reconstructions.ts";
 import { InputError } from "../util/errors.ts";

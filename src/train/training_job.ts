@@ -6,7 +6,7 @@ import type { ImageSource } from "../sources/source.ts";
 import type { Runtime } from "../gpu/runtime.ts";
 import { readTensor, writeVariable } from "../gpu/tensors.ts";
 import type { Parameters } from "../nn/parameters.ts";
-import { Control } from "../ops/step_control.ts";
+import { Control } from "../ops/update/step_control.ts";
 import { learningRateAt, scaledLearningRate, type Schedule } from "../optim/schedule.ts";
 import type { MetricsRecord } from "../report/metrics.ts";
 import { unlessAborted } from "../util/abort.ts";

@@ -2,7 +2,7 @@
 import { tf } from "../deps/tfjs.ts";
 import { tuneFor } from "../gpu/tuner.ts";
 import { sampleNoise } from "../models/mask_sampling.ts";
-import { productsHaveChoices } from "../ops/product_launch.ts";
+import { productsHaveChoices } from "../ops/product/product_launch.ts";
 import { Random, Stream } from "../util/random.ts";
 import type { PretrainParts } from "./pretrain_job.ts";
 import type { RunParts } from "./training_job.ts";

@@ -1,6 +1,6 @@
 import { type MixConfig, officialMix } from "../../src/config/finetune_types.ts";
 import { cutBox, cutSides, drawMix, mixStream, shareBeside, softLabels } from "../../src/augment/mixing.ts";
-import { noMix } from "../../src/ops/pixel_changes.ts";
+import { noMix } from "../../src/ops/pixels/pixel_changes.ts";
 import { assert, assertAlmostEquals, assertEquals } from "../deps.ts";
 import { Fixture, fixtureJson } from "../support/fixtures.ts";
 

@@ -15,7 +15,7 @@ import {
   type TuneOptions,
 } from "../../src/gpu/tuner.ts";
 import { readAdapterCache } from "../../src/gpu/tuner_cache.ts";
-import { product } from "../../src/ops/matmul.ts";
+import { product } from "../../src/ops/product/matmul.ts";
 import { randomTensor } from "../support/compare.ts";
 import { inFolder } from "../support/folder.ts";
 

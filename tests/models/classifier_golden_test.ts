@@ -5,7 +5,7 @@ import { readTensor } from "../../src/gpu/tensors.ts";
 import { type Classifier, createClassifier } from "../../src/models/classifier.ts";
 import type { ComputeOptions } from "../../src/models/compute.ts";
 import { withBody } from "../../src/ops/operation.ts";
-import { Control } from "../../src/ops/step_control.ts";
+import { Control } from "../../src/ops/update/step_control.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 import { layerDecayGroups } from "../../src/optim/groups.ts";
 import { learningRateAt } from "../../src/optim/schedule.ts";

@@ -7,7 +7,7 @@ import { readTensor, readTensors } from "../../src/gpu/tensors.ts";
 import { type Classifier, createClassifier, type TrainOptions } from "../../src/models/classifier.ts";
 import type { ClassifierConfig } from "../../src/models/classifier_config.ts";
 import type { ComputeOptions } from "../../src/models/compute.ts";
-import { softCrossEntropy } from "../../src/ops/cross_entropy.ts";
+import { softCrossEntropy } from "../../src/ops/loss/cross_entropy.ts";
 import { withBody } from "../../src/ops/operation.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 import { layerDecayGroups } from "../../src/optim/groups.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../deps.ts";
 import { createMae } from "../../src/models/mae.ts";
-import { normalizePixels } from "../../src/ops/normalize_pixels.ts";
+import { normalizePixels } from "../../src/ops/pixels/normalize_pixels.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 import { pretrainGroups } from "../../src/optim/groups.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";

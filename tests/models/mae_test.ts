@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 import { createMae, type MaeConfig } from "../../src/models/mae.ts";
-import { patchify } from "../../src/ops/patchify.ts";
+import { patchify } from "../../src/ops/pixels/patchify.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { Random } from "../../src/util/random.ts";
 import { testOnBackends } from "../support/backends.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../deps.ts";
 import type { Size } from "../../src/config/types.ts";
 import { sampleNoise } from "../../src/models/mask_sampling.ts";
-import { argsort, keptCount } from "../../src/ops/masking.ts";
+import { argsort, keptCount } from "../../src/ops/tokens/masking.ts";
 import { Random } from "../../src/util/random.ts";
 
 /** Kept patches of one image as a grid of booleans. */

@@ -2,7 +2,7 @@ import { assertEquals } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor } from "../../src/gpu/tensors.ts";
 import { dropPathRates, keptImages } from "../../src/nn/drop_path.ts";
-import { branchScales } from "../../src/ops/kept_images.ts";
+import { branchScales } from "../../src/ops/branch/kept_images.ts";
 import { testOnBackends } from "../support/backends.ts";
 import { assertClose } from "../support/compare.ts";
 import { Fixture, fixtureJson } from "../support/fixtures.ts";

@@ -1,13 +1,13 @@
 /** Every operation against PyTorch's values and gradients (fixture `ops`). */
 import type { tf as Tf } from "../../src/deps/tfjs.ts";
 import { tf } from "../../src/deps/tfjs.ts";
-import { attention } from "../../src/ops/attention.ts";
-import { gelu } from "../../src/ops/gelu.ts";
-import { layerNorm } from "../../src/ops/layer_norm.ts";
-import { linear } from "../../src/ops/linear.ts";
-import { patchEmbed } from "../../src/ops/patch_embed.ts";
-import { patchify } from "../../src/ops/patchify.ts";
-import { softmax } from "../../src/ops/softmax.ts";
+import { attention } from "../../src/ops/attention/attention.ts";
+import { gelu } from "../../src/ops/product/gelu.ts";
+import { layerNorm } from "../../src/ops/norm/layer_norm.ts";
+import { linear } from "../../src/ops/product/linear.ts";
+import { patchEmbed } from "../../src/ops/pixels/patch_embed.ts";
+import { patchify } from "../../src/ops/pixels/patchify.ts";
+import { softmax } from "../../src/ops/attention/softmax.ts";
 import { testOnBackends } from "../support/backends.ts";
 import { assertClose, assertRelative, valueAndGradients } from "../support/compare.ts";
 import { Fixture } from "../support/fixtures.ts";

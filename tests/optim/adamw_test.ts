@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor, readTensors } from "../../src/gpu/tensors.ts";
 import { withBody } from "../../src/ops/operation.ts";
-import { Control } from "../../src/ops/step_control.ts";
+import { Control } from "../../src/ops/update/step_control.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 import type { ParameterGroup } from "../../src/optim/groups.ts";
 import { testOnBackends, testOnWebGpu } from "../support/backends.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "../deps.ts";
 import { tf } from "../../src/deps/tfjs.ts";
 import { readTensor, readTensors } from "../../src/gpu/tensors.ts";
 import { withBody } from "../../src/ops/operation.ts";
-import { Control } from "../../src/ops/step_control.ts";
+import { Control } from "../../src/ops/update/step_control.ts";
 import { Lars } from "../../src/optim/lars.ts";
 import { testOnBackends } from "../support/backends.ts";
 import { assertClose } from "../support/compare.ts";

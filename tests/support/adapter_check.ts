@@ -5,8 +5,8 @@
  */
 import { openRuntime } from "../../src/gpu/runtime.ts";
 import { withTarget } from "../../src/gpu/target.ts";
-import { checkKernels, kernelName } from "../../src/ops/kernel_check.ts";
-import { kernelCases } from "../../src/ops/kernel_cases.ts";
+import { checkKernels, kernelName } from "../../src/ops/check/kernel_check.ts";
+import { kernelCases } from "../../src/ops/check/kernel_cases.ts";
 import { kernelTargets } from "./targets.ts";
 import { wideCases } from "./wide_cases.ts";
 

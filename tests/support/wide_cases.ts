@@ -1,10 +1,10 @@
 /** Cases beyond those of the start-up test: more than one block, tile or piece, and rows too wide for registers. */
 import { tf } from "../../src/deps/tfjs.ts";
-import { bothWays, type KernelCase, values } from "../../src/ops/kernel_case.ts";
-import { layerNorm } from "../../src/ops/layer_norm.ts";
-import { linear } from "../../src/ops/linear.ts";
-import { maskedPixelLoss } from "../../src/ops/pixel_loss.ts";
-import { softCrossEntropy } from "../../src/ops/cross_entropy.ts";
+import { bothWays, type KernelCase, values } from "../../src/ops/check/kernel_case.ts";
+import { layerNorm } from "../../src/ops/norm/layer_norm.ts";
+import { linear } from "../../src/ops/product/linear.ts";
+import { maskedPixelLoss } from "../../src/ops/loss/pixel_loss.ts";
+import { softCrossEntropy } from "../../src/ops/loss/cross_entropy.ts";
 
 /** They run for a few seconds, most of which kernels are compiled. Attention is left out: its would take ten more. */
 export function wideCases(): KernelCase[] {

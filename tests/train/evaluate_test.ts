@@ -7,7 +7,7 @@ import { writeVariable } from "../../src/gpu/tensors.ts";
 import { type Classifier, createClassifier } from "../../src/models/classifier.ts";
 import { loadEvalImages } from "../../src/data/eval_images.ts";
 import { namesOf } from "../../src/sources/source.ts";
-import { normalizePixels } from "../../src/ops/normalize_pixels.ts";
+import { normalizePixels } from "../../src/ops/pixels/normalize_pixels.ts";
 import { evaluateClassifier, type ImagePreparation } from "../../src/train/evaluate.ts";
 import { RunError } from "../../src/util/errors.ts";
 import { Random } from "../../src/util/random.ts";

@@ -3,7 +3,7 @@ import { listImages } from "../../src/sources/image_folder.ts";
 import { readTensor, writeVariable } from "../../src/gpu/tensors.ts";
 import { createMae, type Mae, type MaeConfig } from "../../src/models/mae.ts";
 import { parameter } from "../../src/nn/parameters.ts";
-import { normalizePixels } from "../../src/ops/normalize_pixels.ts";
+import { normalizePixels } from "../../src/ops/pixels/normalize_pixels.ts";
 import type { EncoderSource } from "../../src/train/encoder_source.ts";
 import {
   type FeatureEncoder,

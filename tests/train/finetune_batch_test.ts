@@ -2,8 +2,8 @@ import { officialErasing, officialMix } from "../../src/config/finetune_types.ts
 import { drawErasures } from "../../src/augment/erasing.ts";
 import { drawMix, mixStream, softLabels } from "../../src/augment/mixing.ts";
 import { openRuntime } from "../../src/gpu/runtime.ts";
-import { mixedPatches } from "../../src/ops/mixed_patches.ts";
-import { noMix } from "../../src/ops/pixel_changes.ts";
+import { mixedPatches } from "../../src/ops/pixels/mixed_patches.ts";
+import { noMix } from "../../src/ops/pixels/pixel_changes.ts";
 import { type BatchRecipe, finetuneBatch } from "../../src/train/finetune_batch.ts";
 import { assert, assertEquals } from "../deps.ts";
 

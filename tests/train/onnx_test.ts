@@ -5,7 +5,7 @@ import { readTensor } from "../../src/gpu/tensors.ts";
 import { createClassifier } from "../../src/models/classifier.ts";
 import type { ClassifierConfig } from "../../src/models/classifier_config.ts";
 import { createMae } from "../../src/models/mae.ts";
-import { normalizePixels } from "../../src/ops/normalize_pixels.ts";
+import { normalizePixels } from "../../src/ops/pixels/normalize_pixels.ts";
 import { type ModelFacts, openModelSource } from "../../src/train/model_source.ts";
 import { type OnnxOptions, writeOnnx } from "../../src/train/onnx.ts";
 import { InputError } from "../../src/util/errors.ts";
