@@ -115,8 +115,8 @@ export { Lars, type LarsOptions } from "./src/optim/lars.ts";
 export { learningRateAt, scaledLearningRate, type Schedule } from "./src/optim/schedule.ts";
 
 // Pre-training and its configuration
-export { pretrain, type PretrainOptions, type PretrainResult } from "./src/train/pretrain.ts";
-export type { PretrainEvent, StartEvent, StepEvent } from "./src/train/events.ts";
+export { pretrain, type PretrainOptions, type PretrainResult } from "./src/train/jobs/pretrain.ts";
+export type { PretrainEvent, StartEvent, StepEvent } from "./src/train/run/events.ts";
 export type { MetricsRecord } from "./src/report/metrics.ts";
 export { resolvePretrainConfig, toYaml } from "./src/config/pretrain.ts";
 export { type ConfigLayer, parseSet, parseYamlLayer } from "./src/config/layers.ts";
@@ -177,10 +177,10 @@ export {
   type FinetuneResult,
   type PreparedFinetuning,
   prepareFinetuning,
-} from "./src/train/finetune.ts";
-export type { RunOptions, RunResult } from "./src/train/open_run.ts";
-export type { EvaluationEvent, FinetuneEvent } from "./src/train/events.ts";
-export type { EvaluationSummary } from "./src/train/checkpoint.ts";
+} from "./src/train/jobs/finetune.ts";
+export type { RunOptions, RunResult } from "./src/train/run/open_run.ts";
+export type { EvaluationEvent, FinetuneEvent } from "./src/train/run/events.ts";
+export type { EvaluationSummary } from "./src/train/checkpoint/checkpoint.ts";
 export {
   classifyImages,
   type ClassifyOptions,
@@ -188,20 +188,20 @@ export {
   type Evaluation,
   type ImagePreparation,
   type LogitsBatch,
-} from "./src/train/evaluate.ts";
+} from "./src/train/evaluate/evaluate.ts";
 export {
   type ClassProbability,
   type Prediction,
   readClassifier,
   type StoredClassifier,
   TrainedClassifier,
-} from "./src/train/trained_classifier.ts";
-export type { ClassifierInfo } from "./src/train/classifier_info.ts";
+} from "./src/train/evaluate/trained_classifier.ts";
+export type { ClassifierInfo } from "./src/train/checkpoint/classifier_info.ts";
 export {
   type EncoderSource,
   type EncoderSourceOptions,
   readEncoderSource,
-} from "./src/train/encoder_source.ts";
+} from "./src/train/model_files/encoder_source.ts";
 
 // A frozen encoder: linear probe, nearest neighbours, features
 export {
@@ -210,24 +210,33 @@ export {
   type LinprobeResult,
   type PreparedLinprobe,
   prepareLinprobe,
-} from "./src/train/linprobe.ts";
-export { evaluateNeighbours, type NeighboursOptions, type NeighboursResult } from "./src/train/neighbours.ts";
-export { type KnnAccuracy, knnAccuracy, type KnnOptions, type LabelledFeatures } from "./src/train/knn.ts";
-export { embed, type EmbedOptions, type EmbedResult } from "./src/train/embed.ts";
-export { FrozenEncoder, type FrozenOptions, type WhichEncoder } from "./src/train/frozen.ts";
+} from "./src/train/jobs/linprobe.ts";
+export {
+  evaluateNeighbours,
+  type NeighboursOptions,
+  type NeighboursResult,
+} from "./src/train/features/neighbours.ts";
+export {
+  type KnnAccuracy,
+  knnAccuracy,
+  type KnnOptions,
+  type LabelledFeatures,
+} from "./src/train/features/knn.ts";
+export { embed, type EmbedOptions, type EmbedResult } from "./src/train/features/embed.ts";
+export { FrozenEncoder, type FrozenOptions, type WhichEncoder } from "./src/train/features/frozen.ts";
 export {
   type FeatureEncoder,
   type FeatureEncoderOptions,
   type FeatureImages,
   openFeatureEncoder,
-} from "./src/train/feature_encoder.ts";
-export { computeFeatures, type FeatureOptions, type Features } from "./src/train/features.ts";
-export type { FrozenEvent, LinprobeEvent, ProgressEvent } from "./src/train/events.ts";
+} from "./src/train/features/feature_encoder.ts";
+export { computeFeatures, type FeatureOptions, type Features } from "./src/train/features/features.ts";
+export type { FrozenEvent, LinprobeEvent, ProgressEvent } from "./src/train/run/events.ts";
 export {
   type EvaluationImages,
   type EvaluationImagesOptions,
   listEvaluationImages,
-} from "./src/train/evaluation_images.ts";
+} from "./src/train/evaluate/evaluation_images.ts";
 export { type ClassRow, classTable } from "./src/report/class_table.ts";
 export { type ConfusionText, drawConfusion } from "./src/report/confusion.ts";
 
@@ -269,8 +278,12 @@ export type { S3Credentials, S3Settings } from "./src/storage/s3_settings.ts";
 export { BlockCache, type BlockCacheOptions } from "./src/storage/block_cache.ts";
 
 // Looking inside an encoder
-export { type AttentionOptions, type AttentionResult, inspectAttention } from "./src/train/attention.ts";
-export type { HeadStatistics, LayerStatistics } from "./src/train/layer_statistics.ts";
+export {
+  type AttentionOptions,
+  type AttentionResult,
+  inspectAttention,
+} from "./src/train/pictures/attention.ts";
+export type { HeadStatistics, LayerStatistics } from "./src/train/pictures/layer_statistics.ts";
 export { type EncoderLayer, inspectEncoder } from "./src/models/inspect_encoder.ts";
 export {
   type AttentionLayout,
@@ -290,7 +303,7 @@ export {
   type ReconstructOptions,
   toRgb,
   viewOf,
-} from "./src/train/reconstruct.ts";
+} from "./src/train/pictures/reconstruct.ts";
 export {
   drawReconstructions,
   type MaskSetting,
@@ -299,9 +312,9 @@ export {
   type ReconstructionText,
 } from "./src/report/reconstructions.ts";
 export type { FigureText } from "./src/report/figure.ts";
-export { type ReconstructedImages, reconstructImages } from "./src/train/reconstruct_images.ts";
-export type { ReconstructImagesOptions, TargetFact } from "./src/train/reconstruction_plan.ts";
-export { reconstructionFacts, reconstructionText } from "./src/train/reconstruction_text.ts";
+export { type ReconstructedImages, reconstructImages } from "./src/train/pictures/reconstruct_images.ts";
+export type { ReconstructImagesOptions, TargetFact } from "./src/train/pictures/reconstruction_plan.ts";
+export { reconstructionFacts, reconstructionText } from "./src/train/pictures/reconstruction_text.ts";
 export { type ReconstructionPage, reconstructionPage } from "./src/report/reconstruction_page.ts";
 export { maskedPicture, pastePicture } from "./src/report/patches.ts";
 export type { Canvas, Color, Point, TextStyle } from "./src/report/canvas.ts";
@@ -335,7 +348,7 @@ export {
 
 // Models of any kind, and as other programs have them
 export type { Architecture, StackSizes } from "./src/nn/architecture.ts";
-export type { TrainState } from "./src/train/checkpoint.ts";
+export type { TrainState } from "./src/train/checkpoint/checkpoint.ts";
 export {
   decoderOf,
   encoderOf,
@@ -346,15 +359,15 @@ export {
   type ModelSourceOptions,
   openModelSource,
   readState,
-} from "./src/train/model_source.ts";
+} from "./src/train/model_files/model_source.ts";
 export {
   type Conversion,
   type ConvertKind,
   convertModel,
   type ConvertOptions,
   type WeightPrecision,
-} from "./src/train/convert.ts";
-export { type OnnxFile, type OnnxOptions, type OnnxSource, writeOnnx } from "./src/train/onnx.ts";
+} from "./src/train/model_files/convert.ts";
+export { type OnnxFile, type OnnxOptions, type OnnxSource, writeOnnx } from "./src/train/model_files/onnx.ts";
 
 // Random numbers and errors
 export { Random, Stream } from "./src/util/random.ts";

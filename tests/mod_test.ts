@@ -202,7 +202,10 @@ Deno.test("a program elsewhere imports mod.ts by its URL and pre-trains with dat
     assertEquals((await readSafetensors(`${checkpoint}/model.safetensors`)).has("cls_token"), true);
     assertStringIncludes(refusal, 'true Unknown key "model.patchsize" (from test)');
     const modules = await deno("info", "--json", "main.ts");
-    assertEquals([modules.includes(`${origin}/src/train/pretrain.ts`), modules.includes(modUrl.pathname)], [
+    assertEquals([
+      modules.includes(`${origin}/src/train/jobs/pretrain.ts`),
+      modules.includes(modUrl.pathname),
+    ], [
       true,
       false,
     ]);

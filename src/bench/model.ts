@@ -7,7 +7,7 @@ import { createMae } from "../models/mae.ts";
 import { patchifyPixels } from "../ops/pixels/normalize_pixels.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { layerDecayGroups, pretrainGroups } from "../optim/groups.ts";
-import { finetuneBatch } from "../train/finetune_batch.ts";
+import { finetuneBatch } from "../train/jobs/finetune_batch.ts";
 import { Random } from "../util/random.ts";
 import { type BenchConfig, type BenchWork, finetuneSizes } from "./configurations.ts";
 

@@ -1,7 +1,7 @@
 /** `mae attention` */
 
-import type { AttentionResult } from "../train/attention.ts";
-import type { LayerStatistics } from "../train/layer_statistics.ts";
+import type { AttentionResult } from "../train/pictures/attention.ts";
+import type { LayerStatistics } from "../train/pictures/layer_statistics.ts";
 import { InputError } from "../util/errors.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
 import { plural } from "./format.ts";
@@ -54,7 +54,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const what = { block: blockOf(args), count: countOf(args, "count"), mass, force: args.has("force") };
   const options = frozenOptions(args, terminal);
   const images = await listAll(args.all);
-  const { inspectAttention } = await import("../train/attention.ts");
+  const { inspectAttention } = await import("../train/pictures/attention.ts");
   const result = await inspectAttention({ from }, images, { ...options, ...what, out });
   terminal.print(`\n${report(result)}`);
   return result.broken.length > 0 ? 1 : 0;

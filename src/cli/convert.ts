@@ -1,6 +1,6 @@
 /** `mae convert` */
 
-import type { ConvertKind, WeightPrecision } from "../train/convert.ts";
+import type { ConvertKind, WeightPrecision } from "../train/model_files/convert.ts";
 import type { Arguments, Command } from "./command.ts";
 import { headsFlag, wordOf } from "./frozen.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
@@ -50,7 +50,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     partial: args.has("partial"),
     force: args.has("force"),
   };
-  const { convertModel } = await import("../train/convert.ts");
+  const { convertModel } = await import("../train/model_files/convert.ts");
   const { source, files, left, notes } = await convertModel(input, output, options);
   terminal.print(columnsOf([
     ["read", printable(source)],

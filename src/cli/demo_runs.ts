@@ -15,7 +15,7 @@ export interface DemoRuns {
 /** The folders on this disk. */
 export const demoRuns: DemoRuns = {
   async next(base) {
-    const { holdsRun } = await import("../train/run_folder.ts"); // loads the GPU backend
+    const { holdsRun } = await import("../train/run/run_folder.ts"); // loads the GPU backend
     const newest = (await numbersOf(base, holdsRun)).at(-1) ?? 0;
     return folderOf(base, newest + 1);
   },

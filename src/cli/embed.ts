@@ -1,6 +1,6 @@
 /** `mae embed` */
 
-import type { EmbedResult } from "../train/embed.ts";
+import type { EmbedResult } from "../train/features/embed.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
 import { plural } from "./format.ts";
 import { fromFlag, frozenFlags, frozenOptions, required } from "./frozen.ts";
@@ -39,7 +39,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const from = required(args, fromFlag, "embed");
   const [data, out] = [required(args, dataFlag, "embed"), required(args, outFlag, "embed")];
   const options = frozenOptions(args, terminal);
-  const { embed } = await import("../train/embed.ts");
+  const { embed } = await import("../train/features/embed.ts");
   const result = await embed({ from }, { ...options, data, out, force: args.has("force") });
   terminal.print(`\n${columnsOf(summary(result, out))}`);
   return 0;

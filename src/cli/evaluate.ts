@@ -9,8 +9,8 @@ import { type ClassRow, classTable } from "../report/class_table.ts";
 import { drawConfusion } from "../report/confusion.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
 import { baseName, directoryOf, joinPath, pathExists, writeFileAtomic } from "../util/files.ts";
-import type { Evaluation } from "../train/evaluate.ts";
-import type { StoredClassifier } from "../train/trained_classifier.ts";
+import type { Evaluation } from "../train/evaluate/evaluate.ts";
+import type { StoredClassifier } from "../train/evaluate/trained_classifier.ts";
 import type { Arguments, Command } from "./command.ts";
 import { accuracy, loss, plural } from "./format.ts";
 import { headsAdvice, headsFlag } from "./frozen.ts";
@@ -55,8 +55,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const batchSize = countOf(args, "batch-size") ?? 64;
   const backend = backendOf(args);
   const split = splitOf(args);
-  const { readClassifier, TrainedClassifier } = await import("../train/trained_classifier.ts");
-  const { listEvaluationImages } = await import("../train/evaluation_images.ts");
+  const { readClassifier, TrainedClassifier } = await import("../train/evaluate/trained_classifier.ts");
+  const { listEvaluationImages } = await import("../train/evaluate/evaluation_images.ts");
   const { openRuntime } = await import("../gpu/runtime.ts");
   const stored = await readClassifier(args.argument ?? "", {
     heads: countOf(args, "heads"),
@@ -107,7 +107,7 @@ interface RunData {
 async function dataOfRun(
   { path }: StoredClassifier,
 ): Promise<RunData> {
-  const { readTrainState } = await import("../train/checkpoint.ts");
+  const { readTrainState } = await import("../train/checkpoint/checkpoint.ts");
   const isRun = await pathExists(joinPath(directoryOf(path), "state.json"));
   const config = isRun ? (await readTrainState(directoryOf(path))).config : {};
   const data = isMapping(config.data) ? config.data : {};

@@ -2,7 +2,7 @@
 
 import { finetuneKeys, finetuneYaml, resolveFinetuneConfig } from "../config/finetune.ts";
 import type { FinetuneConfig } from "../config/finetune_types.ts";
-import type { FinetuneOptions, FinetuneResult, PreparedFinetuning } from "../train/finetune.ts";
+import type { FinetuneOptions, FinetuneResult, PreparedFinetuning } from "../train/jobs/finetune.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 import {
@@ -36,7 +36,7 @@ const flags: readonly Flag[] = [
   ...runFlags,
 ];
 
-/** The training job, as `src/train/finetune.ts` has it. */
+/** The training job, as `src/train/jobs/finetune.ts` has it. */
 export interface FinetuneJob {
   /** Resolves a configuration by the checkpoint that it starts from. */
   readonly prepare: (
@@ -50,8 +50,8 @@ export interface FinetuneJob {
 /** Loads the training job, and with it the GPU backend, only when there is something to train. */
 const trainForReal: FinetuneJob = {
   prepare: async (layers, options) =>
-    (await import("../train/finetune.ts")).prepareFinetuning(layers, options),
-  train: async (config, options) => (await import("../train/finetune.ts")).finetune(config, options),
+    (await import("../train/jobs/finetune.ts")).prepareFinetuning(layers, options),
+  train: async (config, options) => (await import("../train/jobs/finetune.ts")).finetune(config, options),
 };
 
 /** `mae finetune` */

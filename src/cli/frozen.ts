@@ -1,6 +1,6 @@
 /** What the commands that use an encoder as it is have in common: their flags, and how they are read. */
 import type { Size } from "../config/types.ts";
-import type { FrozenOptions } from "../train/frozen.ts";
+import type { FrozenOptions } from "../train/features/frozen.ts";
 import { didYouMean, InputError } from "../util/errors.ts";
 import type { Arguments, Flag } from "./command.ts";
 import { Progress } from "./progress.ts";

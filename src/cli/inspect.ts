@@ -6,8 +6,8 @@ import { resolvePretrainConfig, toYaml } from "../config/pretrain.ts";
 import { itemSize } from "../formats/dtypes.ts";
 import type { TensorFile } from "../formats/open_tensors.ts";
 import type { TensorOutline } from "../formats/tensor_source.ts";
-import type { EvaluationSummary, TrainState } from "../train/checkpoint.ts";
-import type { ModelSource } from "../train/model_source.ts";
+import type { EvaluationSummary, TrainState } from "../train/checkpoint/checkpoint.ts";
+import type { ModelSource } from "../train/model_files/model_source.ts";
 import { InputError } from "../util/errors.ts";
 import { joinPath, pathExists } from "../util/files.ts";
 import type { Command } from "./command.ts";
@@ -25,7 +25,7 @@ export const inspect: Command = {
     help: "a run, a checkpoint's folder, a folder of Hugging Face or timm, a safetensors or a PyTorch file",
   },
   run: async ({ argument = "" }, terminal) => {
-    const { findModelFile } = await import("../train/model_file.ts");
+    const { findModelFile } = await import("../train/model_files/model_file.ts");
     const { openTensors } = await import("../formats/open_tensors.ts");
     const { file, folder } = await findModelFile(argument);
     using tensors = await openTensors(file);
@@ -42,7 +42,7 @@ export const inspect: Command = {
 
 /** The model, or why the file is taken for none. */
 async function openModel(path: string): Promise<ModelSource | InputError> {
-  const { openModelSource } = await import("../train/model_source.ts");
+  const { openModelSource } = await import("../train/model_files/model_source.ts");
   try {
     return await openModelSource(path);
   } catch (error) {
@@ -79,7 +79,7 @@ interface Stored {
 
 /** What lies beside the tensors of a run; a configuration of another version is left out. */
 async function storedState(folder: string): Promise<Stored> {
-  const { readTrainState } = await import("../train/checkpoint.ts");
+  const { readTrainState } = await import("../train/checkpoint/checkpoint.ts");
   const path = joinPath(folder, "state.json");
   if (!await pathExists(path)) return { state: null, yaml: null };
   const state = await readTrainState(folder);

@@ -3,8 +3,8 @@
 import type { Size } from "../config/types.ts";
 import type { TensorOutline } from "../formats/tensor_source.ts";
 import type { StackSizes } from "../nn/architecture.ts";
-import { groupedNames } from "../train/convert_plan.ts";
-import type { ModelSource } from "../train/model_source.ts";
+import { groupedNames } from "../train/model_files/convert_plan.ts";
+import type { ModelSource } from "../train/model_files/model_source.ts";
 import type { InputError } from "../util/errors.ts";
 import { count, plural } from "./format.ts";
 import { printable } from "./terminal.ts";

@@ -3,8 +3,8 @@
 import { nested } from "../config/layers.ts";
 import { resolvePretrainConfig } from "../config/pretrain.ts";
 import { readConfigLayer } from "../config/shipped.ts";
-import type { WhichEncoder } from "../train/frozen.ts";
-import type { NeighboursResult } from "../train/neighbours.ts";
+import type { WhichEncoder } from "../train/features/frozen.ts";
+import type { NeighboursResult } from "../train/features/neighbours.ts";
 import { InputError, messageOf, RunError } from "../util/errors.ts";
 import { writeFileAtomic } from "../util/files.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
@@ -76,7 +76,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     temperature: numberOf(args, "temperature", (value) => value > 0, "a number above 0"),
   };
   const which = await encoderOf(args, data, seed);
-  const { evaluateNeighbours } = await import("../train/neighbours.ts");
+  const { evaluateNeighbours } = await import("../train/features/neighbours.ts");
   const result = await evaluateNeighbours(which, options);
   terminal.print(`\n${report(result)}`);
   await writeJson(args.value("json"), { data, ...result });

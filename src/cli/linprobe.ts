@@ -2,7 +2,7 @@
 
 import type { LinprobeConfig } from "../config/finetune_types.ts";
 import { linprobeKeys, linprobeYaml, resolveLinprobeConfig } from "../config/linprobe.ts";
-import type { LinprobeOptions, LinprobeResult, PreparedLinprobe } from "../train/linprobe.ts";
+import type { LinprobeOptions, LinprobeResult, PreparedLinprobe } from "../train/jobs/linprobe.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
 import { invocation } from "./invocation.ts";
 import type { Terminal } from "./terminal.ts";
@@ -35,7 +35,7 @@ const flags: readonly Flag[] = [
   ...runFlags,
 ];
 
-/** The job, as `src/train/linprobe.ts` has it. */
+/** The job, as `src/train/jobs/linprobe.ts` has it. */
 export interface LinprobeJob {
   /** Resolves a configuration by the checkpoint that it probes. */
   readonly prepare: (
@@ -48,8 +48,9 @@ export interface LinprobeJob {
 
 /** Loads the job, and with it the GPU backend, only when there is something to train. */
 const trainForReal: LinprobeJob = {
-  prepare: async (layers, options) => (await import("../train/linprobe.ts")).prepareLinprobe(layers, options),
-  train: async (config, options) => (await import("../train/linprobe.ts")).linprobe(config, options),
+  prepare: async (layers, options) =>
+    (await import("../train/jobs/linprobe.ts")).prepareLinprobe(layers, options),
+  train: async (config, options) => (await import("../train/jobs/linprobe.ts")).linprobe(config, options),
 };
 
 /** `mae linprobe` */

@@ -2,7 +2,7 @@
 
 import type { BrokenFile } from "../data/broken_samples.ts";
 import { InputError } from "../util/errors.ts";
-import type { Prediction } from "../train/trained_classifier.ts";
+import type { Prediction } from "../train/evaluate/trained_classifier.ts";
 import type { Arguments, Command } from "./command.ts";
 import { headsAdvice, headsFlag } from "./frozen.ts";
 import { listAll } from "./images.ts";
@@ -45,7 +45,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     terminal.printError(`Skipping ${printable(path)}: ${printable(reason)}`);
   };
   const source = await listAll(args.all, skip);
-  const { readClassifier, TrainedClassifier } = await import("../train/trained_classifier.ts");
+  const { readClassifier, TrainedClassifier } = await import("../train/evaluate/trained_classifier.ts");
   const stored = await readClassifier(from, { heads: countOf(args, "heads"), headsFlag: headsAdvice });
   for (const note of stored.notes ?? []) terminal.printError(note);
   const { openRuntime } = await import("../gpu/runtime.ts");

@@ -4,7 +4,7 @@ import type { ConfigLayer } from "../config/layers.ts";
 import { configKeys, resolvePretrainConfig, toYaml } from "../config/pretrain.ts";
 import { readConfigLayer } from "../config/shipped.ts";
 import type { PretrainConfig } from "../config/types.ts";
-import type { PretrainOptions, PretrainResult } from "../train/pretrain.ts";
+import type { PretrainOptions, PretrainResult } from "../train/jobs/pretrain.ts";
 import type { Arguments, Command, Flag } from "./command.ts";
 import { type DemoRuns, demoRuns } from "./demo_runs.ts";
 import { count, plural, storage } from "./format.ts";
@@ -40,12 +40,12 @@ const flags: readonly Flag[] = [
   ...runFlags,
 ];
 
-/** The training job, as `src/train/pretrain.ts` has it. */
+/** The training job, as `src/train/jobs/pretrain.ts` has it. */
 export type PretrainJob = (config: PretrainConfig, options: PretrainOptions) => Promise<PretrainResult>;
 
 /** Loads the training job, and with it the GPU backend, only when there is something to train. */
 const trainForReal: PretrainJob = async (config, options) => {
-  const { pretrain } = await import("../train/pretrain.ts");
+  const { pretrain } = await import("../train/jobs/pretrain.ts");
   return await pretrain(config, options);
 };
 

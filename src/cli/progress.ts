@@ -6,7 +6,7 @@ import type {
   ProgressEvent,
   StartEvent,
   StepEvent,
-} from "../train/events.ts";
+} from "../train/run/events.ts";
 import { accuracy, count, duration, loss, percent, plural, rate } from "./format.ts";
 import { columnsOf, printable, type Terminal } from "./terminal.ts";
 

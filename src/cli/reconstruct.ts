@@ -2,8 +2,8 @@
 
 import type { MaskConfig } from "../config/types.ts";
 import { lossText, meanScores, psnrText, settingTitles } from "../report/reconstructions.ts";
-import type { ReconstructedImages } from "../train/reconstruct_images.ts";
-import type { ReconstructImagesOptions } from "../train/reconstruction_plan.ts";
+import type { ReconstructedImages } from "../train/pictures/reconstruct_images.ts";
+import type { ReconstructImagesOptions } from "../train/pictures/reconstruction_plan.ts";
 import { InputError, messageOf } from "../util/errors.ts";
 import { directoryOf, joinPath, refuseExisting } from "../util/files.ts";
 import project from "../../deno.json" with { type: "json" };
@@ -88,7 +88,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     missing++;
     terminal.printError(`Warning: Skipping ${printable(path)}: ${printable(reason)}`);
   });
-  const { reconstructImages } = await import("../train/reconstruct_images.ts");
+  const { reconstructImages } = await import("../train/pictures/reconstruct_images.ts");
   const progress = new Progress(terminal, args.has("quiet"));
   const result = await reconstructImages(checkpoint, source, {
     ...options,
@@ -169,7 +169,9 @@ async function write(
 ): Promise<void> {
   const { drawReconstructions } = await import("../report/reconstructions.ts");
   const { encodePng } = await import("../formats/png.ts");
-  const { reconstructionText, reconstructionFacts } = await import("../train/reconstruction_text.ts");
+  const { reconstructionText, reconstructionFacts } = await import(
+    "../train/pictures/reconstruction_text.ts"
+  );
   const text = reconstructionText(result, checkpoint);
   const program = `mae ${project.version}`;
   const picture = drawReconstructions(result.rows, text);

@@ -3,9 +3,9 @@
 import { type ConfigLayer, isMapping, nested, parseSet } from "../config/layers.ts";
 import { type ConfigJob, readConfigLayer, shippedConfigs } from "../config/shipped.ts";
 import type { ConfigKey } from "../config/settings.ts";
-import type { LinprobeEvent } from "../train/events.ts";
-import type { FinetuneResult } from "../train/finetune.ts";
-import type { RunOptions, RunResult } from "../train/open_run.ts";
+import type { LinprobeEvent } from "../train/run/events.ts";
+import type { FinetuneResult } from "../train/jobs/finetune.ts";
+import type { RunOptions, RunResult } from "../train/run/open_run.ts";
 import { isAbort } from "../util/abort.ts";
 import { InputError } from "../util/errors.ts";
 import { didYouMeanPath, joinPath, pathExists } from "../util/files.ts";
@@ -122,7 +122,7 @@ export function withAnyData(args: Arguments, layers: readonly ConfigLayer[]): Co
 
 /** The configuration that a run of a job has stored in its folder, with the folder where it is now. */
 export async function storedLayers(folder: string, job: ConfigJob): Promise<ConfigLayer[]> {
-  const { refuseForeignRun } = await import("../train/resume.ts"); // loads the GPU backend
+  const { refuseForeignRun } = await import("../train/run/resume.ts"); // loads the GPU backend
   await refuseForeignRun(folder, job);
   const stored = joinPath(folder, "config.yaml");
   if (await pathExists(stored)) return [await readConfigLayer(stored), outLayer(folder)];

@@ -3,7 +3,7 @@ import { finetuneCommand, type FinetuneJob } from "../../src/cli/finetune.ts";
 import { resolveFinetuneConfig } from "../../src/config/finetune.ts";
 import type { FinetuneConfig } from "../../src/config/finetune_types.ts";
 import { parseYamlLayer } from "../../src/config/layers.ts";
-import type { FinetuneOptions, FinetuneResult } from "../../src/train/finetune.ts";
+import type { FinetuneOptions, FinetuneResult } from "../../src/train/jobs/finetune.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertRejects } from "../deps.ts";
 import { inFolder } from "../support/folder.ts";

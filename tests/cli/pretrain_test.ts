@@ -4,7 +4,7 @@ import { pretrainCommand, type PretrainJob } from "../../src/cli/pretrain.ts";
 import { parseYamlLayer } from "../../src/config/layers.ts";
 import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
 import type { PretrainConfig } from "../../src/config/types.ts";
-import type { PretrainOptions, PretrainResult } from "../../src/train/pretrain.ts";
+import type { PretrainOptions, PretrainResult } from "../../src/train/jobs/pretrain.ts";
 import { InputError, RunError } from "../../src/util/errors.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "../deps.ts";
 import { assertSnapshot } from "../support/snapshot.ts";

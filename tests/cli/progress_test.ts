@@ -1,5 +1,5 @@
 import { barLine, plainLine, Progress } from "../../src/cli/progress.ts";
-import type { PretrainEvent, StepEvent } from "../../src/train/events.ts";
+import type { PretrainEvent, StepEvent } from "../../src/train/run/events.ts";
 import { assert, assertEquals, assertMatch } from "../deps.ts";
 import { assertSnapshot } from "../support/snapshot.ts";
 import { RecordingTerminal } from "../support/terminal.ts";

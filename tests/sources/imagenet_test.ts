@@ -1,7 +1,7 @@
 import { listImageNetValidation } from "../../src/sources/imagenet.ts";
 import { listLabelledImages } from "../../src/sources/labelled_images.ts";
 import { namesOf } from "../../src/sources/source.ts";
-import { listEvaluationImages } from "../../src/train/evaluation_images.ts";
+import { listEvaluationImages } from "../../src/train/evaluate/evaluation_images.ts";
 import { InputError } from "../../src/util/errors.ts";
 import { assertEquals, assertRejects } from "../deps.ts";
 import { fixturePath } from "../support/fixtures.ts";

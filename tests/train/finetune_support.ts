@@ -3,7 +3,7 @@ import { resolveFinetuneConfig } from "../../src/config/finetune.ts";
 import type { FinetuneConfig } from "../../src/config/finetune_types.ts";
 import { parseSet } from "../../src/config/layers.ts";
 import { encodePng } from "../../src/formats/png.ts";
-import { finetune, type FinetuneResult } from "../../src/train/finetune.ts";
+import { finetune, type FinetuneResult } from "../../src/train/jobs/finetune.ts";
 import { Random } from "../../src/util/random.ts";
 import { inFolder } from "../support/folder.ts";
 import { type Ended, follow, type FollowOptions } from "./support.ts";

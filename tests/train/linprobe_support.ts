@@ -1,7 +1,7 @@
 /** Tiny linear probes on coloured shapes. */
 import type { LinprobeConfig } from "../../src/config/finetune_types.ts";
 import { parseSet } from "../../src/config/layers.ts";
-import { linprobe, type LinprobeResult, prepareLinprobe } from "../../src/train/linprobe.ts";
+import { linprobe, type LinprobeResult, prepareLinprobe } from "../../src/train/jobs/linprobe.ts";
 import { withShapes } from "./finetune_support.ts";
 import { type Ended, follow, type FollowOptions, tinyConfig, train } from "./support.ts";
 

@@ -4,10 +4,10 @@ import { resolvePretrainConfig } from "../../src/config/pretrain.ts";
 import type { PretrainConfig } from "../../src/config/types.ts";
 import { encodePng } from "../../src/formats/png.ts";
 import { type MetricsRecord, readMetrics } from "../../src/report/metrics.ts";
-import { checkpointPath, listCheckpoints } from "../../src/train/checkpoint.ts";
-import type { FinetuneEvent } from "../../src/train/events.ts";
-import type { RunOptions } from "../../src/train/open_run.ts";
-import { pretrain, type PretrainResult } from "../../src/train/pretrain.ts";
+import { checkpointPath, listCheckpoints } from "../../src/train/checkpoint/checkpoint.ts";
+import type { FinetuneEvent } from "../../src/train/run/events.ts";
+import type { RunOptions } from "../../src/train/run/open_run.ts";
+import { pretrain, type PretrainResult } from "../../src/train/jobs/pretrain.ts";
 import { Random } from "../../src/util/random.ts";
 import { inFolder } from "../support/folder.ts";
 

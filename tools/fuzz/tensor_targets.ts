@@ -7,8 +7,8 @@ import { parseHeader } from "../../src/formats/safetensors_header.ts";
 import { TorchErrors } from "../../src/formats/torch_errors.ts";
 import { openTorchBytes } from "../../src/formats/torch_file.ts";
 import { TorchHost } from "../../src/formats/torch_host.ts";
-import { saidByArguments } from "../../src/train/model_said_arguments.ts";
-import { openModelSource } from "../../src/train/model_source.ts";
+import { saidByArguments } from "../../src/train/model_files/model_said_arguments.ts";
+import { openModelSource } from "../../src/train/model_files/model_source.ts";
 import { fixtures, JSON_WORDS, type Target, texts } from "./target.ts";
 
 /** A small file with several types, no elements and no dimensions. */
