@@ -18,13 +18,17 @@ import { countDispatches } from "../../support/dispatches.ts";
 import { inFolder } from "../../support/folder.ts";
 
 Deno.test("every operation with a kernel is tried", async () => {
-  const folder = new URL("../../../src/ops/", import.meta.url);
   const names = new Set<string>();
-  for await (const { name } of Deno.readDir(folder)) {
-    if (!name.endsWith(".ts")) continue;
-    const code = await Deno.readTextFile(new URL(name, folder));
-    for (const [, found] of code.matchAll(/: Bodies<[^;{]*> = \{\s*name: "(\w+)"/g)) names.add(found);
-  }
+  const search = async (folder: URL): Promise<void> => {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory) await search(new URL(`${name}/`, folder));
+      else if (name.endsWith(".ts")) {
+        const code = await Deno.readTextFile(new URL(name, folder));
+        for (const [, found] of code.matchAll(/: Bodies<[^;{]*> = \{\s*name: "(\w+)"/g)) names.add(found);
+      }
+    }
+  };
+  await search(new URL("../../../src/ops/", import.meta.url));
   assert(names.size >= 20);
   assertEquals([...names].sort(), [...new Set(kernelCases().map(({ kernel }) => kernel))].sort());
 });
