@@ -165,15 +165,28 @@ function addScaled(x: tf.Tensor, branch: tf.Tensor, kept: KeptImages): tf.Tensor
   });
 }
 
-/** x + the last layer of the branch, whose rows are those of the kept images. */
+/** x + the last layer of the branch; `residual` and its input are the rows of the kept images. */
 function residualSum(
-  rows: tf.Tensor2D,
+  input: tf.Tensor2D,
   { weight, bias }: Affine,
+  residual: tf.Tensor2D,
   x: tf.Tensor,
   { kept }: BranchOptions,
 ): tf.Tensor {
-  const residual = asMatrix(takeImages(x, kept));
-  return putImages(product("NT", rows, weight, { bias, residual, scale: kept?.scale }).value, x, kept);
+  return putImages(product("NT", input, weight, { bias, residual, scale: kept?.scale }).value, x, kept);
+}
+
+/** Gradients of x, with what came past the branch, and of the norm that the branch begins with. */
+function throughNorm(
+  dNormed: tf.Tensor2D,
+  dy: tf.Tensor2D,
+  { x, upstream, statistics }: { x: tf.Tensor; upstream: tf.Tensor; statistics: tf.Tensor },
+  norm: Affine,
+  { kept }: BranchOptions,
+): tf.Tensor[] {
+  const rows = asMatrix(takeImages(x, kept));
+  const [dx, ...dNorm] = layerNormKernelGradients(dNormed, rows, norm.weight, statistics, { add: dy });
+  return [putImages(dx, upstream, kept), ...dNorm];
 }
 
 function attentionKernelBranch(...[x, parameters, options]: Parameters<AttentionBranch>): tf.Tensor {
@@ -191,7 +204,7 @@ function attentionKernelBranch(...[x, parameters, options]: Parameters<Attention
     const packed = product("NT", normed, qkv.weight, { bias: qkv.bias, half }).value;
     const [attended, logTotal] = attentionKernel(packed, sizes);
     return {
-      value: residualSum(asMatrix(attended), proj, x, options),
+      value: residualSum(asMatrix(attended), proj, rows, x, options),
       saved: [x, normed, statistics, packed, attended, logTotal],
       gradients: (upstream, [x, normed, statistics, packed, attended, logTotal]) => {
         const dy = asMatrix(takeImages(upstream, kept));
@@ -200,17 +213,8 @@ function attentionKernelBranch(...[x, parameters, options]: Parameters<Attention
         const dPacked = attentionKernelGradient(dAttended, packed, attended, logTotal, sizes);
         const dQkv = product("TN", asMatrix(dPacked), normed, { columnSums: true, scale: 1 / scale });
         const dNormed = product("NN", asMatrix(dPacked), qkv.weight, { scale: 1 / scale }).value;
-        const [dx, dGain, dBias] = layerNormKernelGradients(
-          dNormed,
-          asMatrix(takeImages(x, kept)),
-          norm.weight,
-          statistics,
-          { add: dy },
-        );
         return [
-          putImages(dx, upstream, kept),
-          dGain,
-          dBias,
+          ...throughNorm(dNormed, dy, { x, upstream, statistics }, norm, options),
           dQkv.value,
           dQkv.columnSums as tf.Tensor,
           dProj.value,
@@ -232,7 +236,7 @@ function mlpKernelBranch(...[x, { norm, fc1, fc2 }, options]: Parameters<MlpBran
       const rows = asMatrix(takeImages(x, kept));
       const [normed] = layerNormKernel(rows, norm.weight, norm.bias, epsilon, { half });
       const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: "instead", half }).value;
-      return residualSum(hidden, fc2, x, options);
+      return residualSum(hidden, fc2, rows, x, options);
     });
   }
   return differentiable(inputs, () => {
@@ -241,7 +245,7 @@ function mlpKernelBranch(...[x, { norm, fc1, fc2 }, options]: Parameters<MlpBran
     const hidden = product("NT", normed, fc1.weight, { bias: fc1.bias, gelu: "also", half });
     const activated = hidden.activated as tf.Tensor2D;
     return {
-      value: residualSum(activated, fc2, x, options),
+      value: residualSum(activated, fc2, rows, x, options),
       saved: [x, normed, statistics, hidden.value, activated],
       gradients: (upstream, [x, normed, statistics, sum, activated]) => {
         const dy = asMatrix(takeImages(upstream, kept));
@@ -249,17 +253,8 @@ function mlpKernelBranch(...[x, { norm, fc1, fc2 }, options]: Parameters<MlpBran
         const dSum = product("NN", dy, fc2.weight, { slope: sum, half, scale: scale * branchScale }).value;
         const dFc1 = product("TN", dSum, normed, { columnSums: true, scale: 1 / scale });
         const dNormed = product("NN", dSum, fc1.weight, { scale: 1 / scale }).value;
-        const [dx, dGain, dBias] = layerNormKernelGradients(
-          dNormed,
-          asMatrix(takeImages(x, kept)),
-          norm.weight,
-          statistics,
-          { add: dy },
-        );
         return [
-          putImages(dx, upstream, kept),
-          dGain,
-          dBias,
+          ...throughNorm(dNormed, dy, { x, upstream, statistics }, norm, options),
           dFc1.value,
           dFc1.columnSums as tf.Tensor,
           dFc2.value,

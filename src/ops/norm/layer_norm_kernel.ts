@@ -179,8 +179,8 @@ export function layerNormKernelGradients(
 /** Two sums for each piece of so many rows of x. */
 function piecesFor(x: tf.Tensor2D, perPiece: number): Output {
   const [rows, width] = x.shape;
-  const values = (rows: number) => Math.ceil(rows / perPiece) * 2 * width;
-  return { shape: [values(rows) / (2 * width), 2, width], room: values(roomyRows(x)) };
+  const count = (rows: number) => Math.ceil(rows / perPiece);
+  return { shape: [count(rows), 2, width], room: count(roomyRows(x)) * 2 * width };
 }
 
 function columnGradients(inputs: RowInputs, x: tf.Tensor2D): tf.Tensor[] {
