@@ -15,7 +15,7 @@ import { InputError } from "../../src/util/errors.ts";
 import { Random, Stream } from "../../src/util/random.ts";
 import { testOnBackends, testOnWebGpu } from "../support/backends.ts";
 import { assertClose, assertRelative, randomTensor } from "../support/compare.ts";
-import { countDispatches } from "../support/dispatches.ts";
+import { countDispatches, countWorkgroups } from "../support/dispatches.ts";
 import { halfAvailable } from "../support/targets.ts";
 
 const base = {
@@ -280,4 +280,25 @@ testOnBackends("every layer norm adds the configuration's epsilon", async ({ bac
   const own = await features(0.5, "composed");
   if (backend === "webgpu") assertClose(await features(0.5, "kernel"), own, 2e-5, "kernels");
   assert(own.some((value, i) => Math.abs(value - usual[i]) > 0.05));
+});
+
+testOnWebGpu("behind the last attention only the class token goes on where that is pooled", () => {
+  const workgroupsOf = (pooling: "average" | "class_token") => {
+    const encoder = { width: 48, depth: 1, heads: 3, mlpRatio: 4 };
+    const model = createClassifier({
+      encoder,
+      imageSize: [64, 64],
+      patchSize: [4, 4],
+      channels: 3,
+      classes: 2,
+      pooling,
+    });
+    const workgroups = countWorkgroups(() => void model.features(tf.zeros([2, 64, 64, 3])));
+    model.dispose();
+    return workgroups;
+  };
+  // The two products of an MLP on 514 tokens are a good part of all there is to do.
+  const [average, classToken] = [workgroupsOf("average"), workgroupsOf("class_token")];
+  assert(classToken < 0.9 * average, `${classToken} workgroups beside ${average}`);
+  return Promise.resolve();
 });
